@@ -1,0 +1,382 @@
+//! Every setting, its default, its unit; all checks at the start.
+//!
+//! Flags win over environment, environment over the file (TOML), the file over the defaults.
+//! `ringless.example.toml` is the file with every key at its default; a test keeps it in step.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::carrier::registry::{CarrierConfig, Kind};
+use crate::domain::delivery::Rules;
+use crate::domain::phone::PhoneRules;
+use crate::domain::retry::Policy;
+use crate::storage::DatabaseUrl;
+
+/// A setting that stops the start: one line that names it.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct ConfigError(String);
+
+type Result<T> = std::result::Result<T, ConfigError>;
+
+/// Everything that `serve` runs by.
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub grpc_addr: SocketAddr,
+    pub http_addr: SocketAddr,
+    pub admin_addr: SocketAddr,
+    pub database_url: DatabaseUrl,
+    pub data_dir: PathBuf,
+    pub roles: Roles,
+    pub insecure_no_auth: bool,
+    pub drain_delay: Duration,
+    pub connections: u32,
+    /// None is named in a file: the embedded sandbox, and an empty database is given a first setup.
+    pub is_first_try: bool,
+    pub carriers: BTreeMap<String, CarrierConfig>,
+    pub numbers: PhoneRules,
+    pub accept: AcceptConfig,
+    pub worker: WorkerConfig,
+    pub rules: Rules,
+}
+
+/// Which parts run in this process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Roles {
+    pub api: bool,
+    pub worker: bool,
+}
+
+/// The bounds of accepting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AcceptConfig {
+    pub upload_memory_bytes: u64,
+    pub upload_spool_bytes: u64,
+    pub queue_max: u64,
+    pub expire_after: Duration,
+}
+
+/// The bounds of the worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WorkerConfig {
+    pub in_flight_max: usize,
+    pub lease: Duration,
+    pub call_timeout: Duration,
+    pub poll: Duration,
+}
+
+/// What flags and environment give; what is missing is taken from the file or the defaults.
+#[derive(Debug, Clone, Default)]
+pub struct Overrides {
+    pub grpc_addr: Option<SocketAddr>,
+    pub http_addr: Option<SocketAddr>,
+    pub admin_addr: Option<SocketAddr>,
+    pub database_url: Option<String>,
+    pub data_dir: Option<PathBuf>,
+    pub config: Option<PathBuf>,
+    pub roles: Option<String>,
+    pub drain_delay_seconds: Option<u64>,
+    pub insecure_no_auth: bool,
+    /// A person is watching, so nothing has to be drained.
+    pub on_terminal: bool,
+}
+
+/// The file. Every key may be left out.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FileConfig {
+    pub grpc_addr: Option<String>,
+    pub http_addr: Option<String>,
+    pub admin_addr: Option<String>,
+    pub database_url: Option<String>,
+    pub data_dir: Option<PathBuf>,
+    pub roles: Option<Vec<String>>,
+    pub drain_delay_seconds: Option<u64>,
+    pub storage: StorageSection,
+    pub numbers: NumbersSection,
+    pub accept: AcceptSection,
+    pub worker: WorkerSection,
+    pub delivery: DeliverySection,
+    #[serde(skip_serializing)]
+    pub carriers: BTreeMap<String, CarrierConfig>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StorageSection {
+    pub connections: u32,
+}
+
+impl Default for StorageSection {
+    fn default() -> Self {
+        StorageSection { connections: 10 }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NumbersSection {
+    pub default_country: String,
+    pub allowed_countries: Vec<String>,
+}
+
+impl Default for NumbersSection {
+    fn default() -> Self {
+        NumbersSection {
+            default_country: "US".to_owned(),
+            allowed_countries: vec!["US".to_owned()],
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AcceptSection {
+    pub upload_memory_mib: u64,
+    pub upload_spool_mib: u64,
+    pub queue_max: u64,
+    pub expire_after_seconds: u64,
+}
+
+impl Default for AcceptSection {
+    fn default() -> Self {
+        AcceptSection {
+            upload_memory_mib: 96,
+            upload_spool_mib: 8_192,
+            queue_max: 10_000_000,
+            expire_after_seconds: 72 * 3_600,
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct WorkerSection {
+    pub in_flight_max: usize,
+    pub lease_seconds: u64,
+    pub call_timeout_seconds: u64,
+    pub poll_seconds: u64,
+}
+
+impl Default for WorkerSection {
+    fn default() -> Self {
+        WorkerSection {
+            in_flight_max: 16,
+            lease_seconds: 60,
+            call_timeout_seconds: 30,
+            poll_seconds: 1,
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DeliverySection {
+    pub retry_waits_seconds: Vec<u64>,
+    pub ask_waits_seconds: Vec<u64>,
+    pub no_word_deadline_seconds: u64,
+    pub no_sender_wait_seconds: u64,
+}
+
+impl Default for DeliverySection {
+    fn default() -> Self {
+        let rules = Rules::default();
+        let seconds = |waits: &[Duration]| waits.iter().map(Duration::as_secs).collect();
+        DeliverySection {
+            retry_waits_seconds: seconds(&rules.retry.waits),
+            ask_waits_seconds: seconds(&rules.ask_waits),
+            no_word_deadline_seconds: rules.no_word_deadline.as_secs(),
+            no_sender_wait_seconds: rules.no_sender_wait.as_secs(),
+        }
+    }
+}
+
+/// The defaults of what the file may leave out and flags may give.
+pub const GRPC_ADDR: &str = "127.0.0.1:50051";
+pub const HTTP_ADDR: &str = "127.0.0.1:8080";
+pub const ADMIN_ADDR: &str = "127.0.0.1:9090";
+pub const DATA_DIR: &str = "./data";
+pub const DRAIN_DELAY_SECONDS: u64 = 5;
+const DAY_SECONDS: u64 = 24 * 3_600;
+
+impl FileConfig {
+    pub fn read(path: &Path) -> Result<FileConfig> {
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            ConfigError(format!("--config `{}` can't be read: {error}", path.display()))
+        })?;
+        FileConfig::parse(&text).map_err(|ConfigError(why)| ConfigError(format!("`{}`: {why}", path.display())))
+    }
+
+    pub fn parse(text: &str) -> Result<FileConfig> {
+        toml::from_str(text).map_err(|error| {
+            // The library's text is several lines with a drawing; one line names key and place.
+            let line = error.span().map(|span| text[..span.start.min(text.len())].lines().count().max(1));
+            let at = line.map(|line| format!("line {line}: ")).unwrap_or_default();
+            ConfigError(format!("{at}{}", error.message().replace('\n', " ")))
+        })
+    }
+}
+
+impl Config {
+    pub fn load(overrides: Overrides) -> Result<Config> {
+        let file = match &overrides.config {
+            Some(path) => FileConfig::read(path)?,
+            None => FileConfig::default(),
+        };
+        Config::build(overrides, file)
+    }
+
+    pub fn build(given: Overrides, file: FileConfig) -> Result<Config> {
+        let data_dir = given.data_dir.or(file.data_dir).unwrap_or_else(|| DATA_DIR.into());
+        let database_url = match given.database_url.or(file.database_url) {
+            Some(url) => DatabaseUrl::parse(&url).map_err(|why| ConfigError(format!("the database URL can't be used: {why}")))?,
+            None => DatabaseUrl::Sqlite(data_dir.join("ringless.db")),
+        };
+        let roles = match given.roles {
+            Some(text) => parse_roles(text.split(',').map(str::trim))?,
+            None => match &file.roles {
+                Some(names) => parse_roles(names.iter().map(String::as_str))?,
+                None => Roles { api: true, worker: true },
+            },
+        };
+        let is_first_try = file.carriers.is_empty();
+        let carriers = match is_first_try {
+            true => BTreeMap::from([("sandbox".to_owned(), CarrierConfig { kind: Kind::Sandbox })]),
+            false => file.carriers,
+        };
+        check_carrier_names(&carriers)?;
+        let drain = given.drain_delay_seconds.or(file.drain_delay_seconds);
+        let drain = drain.unwrap_or(if given.on_terminal { 0 } else { DRAIN_DELAY_SECONDS });
+        let config = Config {
+            grpc_addr: address("grpc_addr", given.grpc_addr, file.grpc_addr, GRPC_ADDR)?,
+            http_addr: address("http_addr", given.http_addr, file.http_addr, HTTP_ADDR)?,
+            admin_addr: address("admin_addr", given.admin_addr, file.admin_addr, ADMIN_ADDR)?,
+            database_url,
+            data_dir,
+            roles,
+            insecure_no_auth: given.insecure_no_auth,
+            drain_delay: Duration::from_secs(within("drain_delay_seconds", drain, 0, 15)?),
+            connections: u32::try_from(within("storage.connections", file.storage.connections.into(), 2, 200)?).unwrap_or(2),
+            is_first_try,
+            carriers,
+            numbers: phone_rules(&file.numbers)?,
+            accept: accept(&file.accept)?,
+            worker: worker(&file.worker)?,
+            rules: rules(&file.delivery)?,
+        };
+        config.check_addresses()?;
+        Ok(config)
+    }
+
+    /// Until access control comes, nothing listens beyond this machine unasked.
+    fn check_addresses(&self) -> Result<()> {
+        let all = [("gRPC", self.grpc_addr), ("public HTTP", self.http_addr), ("admin HTTP", self.admin_addr)];
+        match all.into_iter().find(|(_, addr)| !addr.ip().is_loopback()) {
+            Some((what, addr)) if !self.insecure_no_auth => Err(ConfigError(format!(
+                "the {what} address `{addr}` can be reached from other machines, and there is no access control yet; take a loopback address, or give --insecure-no-auth where the network keeps strangers out"
+            ))),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn address(key: &str, given: Option<SocketAddr>, file: Option<String>, default: &str) -> Result<SocketAddr> {
+    if let Some(addr) = given {
+        return Ok(addr);
+    }
+    let text = file.as_deref().unwrap_or(default);
+    text.parse().map_err(|_| ConfigError(format!("{key} = `{text}` is no address; give IP:PORT, for example `{default}`")))
+}
+
+fn parse_roles<'a>(names: impl Iterator<Item = &'a str>) -> Result<Roles> {
+    let mut roles = Roles { api: false, worker: false };
+    for name in names {
+        match name {
+            "api" => roles.api = true,
+            "worker" => roles.worker = true,
+            other => return Err(ConfigError(format!("roles: `{other}` is unknown; allowed are `api` and `worker`"))),
+        }
+    }
+    match roles {
+        Roles { api: false, worker: false } => Err(ConfigError("roles: none is given; allowed are `api` and `worker`".to_owned())),
+        roles => Ok(roles),
+    }
+}
+
+/// A carrier's name stands in setups, in log lines and, later, in URLs.
+fn check_carrier_names(carriers: &BTreeMap<String, CarrierConfig>) -> Result<()> {
+    let is_name = |name: &str| {
+        (1..=63).contains(&name.len())
+            && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-')
+    };
+    match carriers.keys().find(|name| !is_name(name)) {
+        Some(name) => Err(ConfigError(format!("[carriers.{name}]: a name is 1 to 63 of a-z, 0-9, `_` and `-`"))),
+        None => Ok(()),
+    }
+}
+
+fn within(key: &str, value: u64, min: u64, max: u64) -> Result<u64> {
+    match (min..=max).contains(&value) {
+        true => Ok(value),
+        false => Err(ConfigError(format!("{key} = {value} is out of range; allowed are {min} to {max}"))),
+    }
+}
+
+fn phone_rules(numbers: &NumbersSection) -> Result<PhoneRules> {
+    if numbers.allowed_countries.is_empty() {
+        return Err(ConfigError("numbers.allowed_countries is empty; name at least one, for example `US`".to_owned()));
+    }
+    PhoneRules::new(&numbers.default_country, &numbers.allowed_countries)
+        .map_err(|code| ConfigError(format!("numbers: `{code}` is no country; give ISO 3166-1 codes such as `US`")))
+}
+
+fn accept(section: &AcceptSection) -> Result<AcceptConfig> {
+    const MIB: u64 = 1_024 * 1_024;
+    Ok(AcceptConfig {
+        upload_memory_bytes: within("accept.upload_memory_mib", section.upload_memory_mib, 8, 65_536)? * MIB,
+        upload_spool_bytes: within("accept.upload_spool_mib", section.upload_spool_mib, 0, 1_048_576)? * MIB,
+        queue_max: within("accept.queue_max", section.queue_max, 1, 1_000_000_000)?,
+        expire_after: Duration::from_secs(within("accept.expire_after_seconds", section.expire_after_seconds, 60, 90 * DAY_SECONDS)?),
+    })
+}
+
+fn worker(section: &WorkerSection) -> Result<WorkerConfig> {
+    let lease = within("worker.lease_seconds", section.lease_seconds, 2, 3_600)?;
+    let call = within("worker.call_timeout_seconds", section.call_timeout_seconds, 1, 3_600)?;
+    if call >= lease {
+        return Err(ConfigError(format!(
+            "worker.call_timeout_seconds = {call} must be less than worker.lease_seconds = {lease}, so that a call ends before another worker may take over"
+        )));
+    }
+    let in_flight = within("worker.in_flight_max", section.in_flight_max as u64, 1, 1_000)?;
+    Ok(WorkerConfig {
+        in_flight_max: usize::try_from(in_flight).unwrap_or(1),
+        lease: Duration::from_secs(lease),
+        call_timeout: Duration::from_secs(call),
+        poll: Duration::from_secs(within("worker.poll_seconds", section.poll_seconds, 1, 60)?),
+    })
+}
+
+fn rules(section: &DeliverySection) -> Result<Rules> {
+    let waits = |key: &str, seconds: &[u64]| -> Result<Vec<Duration>> {
+        if seconds.is_empty() || seconds.len() > 50 {
+            return Err(ConfigError(format!("{key} has {} waits; allowed are 1 to 50", seconds.len())));
+        }
+        seconds.iter().map(|s| within(key, *s, 1, 7 * DAY_SECONDS).map(Duration::from_secs)).collect()
+    };
+    let seconds = |key: &str, value: u64| within(key, value, 1, 30 * DAY_SECONDS).map(Duration::from_secs);
+    Ok(Rules {
+        retry: Policy { waits: waits("delivery.retry_waits_seconds", &section.retry_waits_seconds)? },
+        ask_waits: waits("delivery.ask_waits_seconds", &section.ask_waits_seconds)?,
+        no_word_deadline: seconds("delivery.no_word_deadline_seconds", section.no_word_deadline_seconds)?,
+        no_sender_wait: seconds("delivery.no_sender_wait_seconds", section.no_sender_wait_seconds)?,
+    })
+}
+
+#[cfg(test)]
+#[path = "config_tests.rs"]
+mod tests;

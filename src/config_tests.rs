@@ -1,0 +1,139 @@
+use super::*;
+
+const EXAMPLE: &str = include_str!("../ringless.example.toml");
+
+fn refused(text: &str) -> String {
+    let file = match FileConfig::parse(text) {
+        Ok(file) => file,
+        Err(error) => return error.to_string(),
+    };
+    Config::build(Overrides::default(), file).expect_err(text).to_string()
+}
+
+/// Every key of a table with its path.
+fn keys(table: &toml::Table, prefix: &str, into: &mut Vec<String>) {
+    for (key, value) in table {
+        let path = format!("{prefix}{key}");
+        match value {
+            toml::Value::Table(inner) => keys(inner, &format!("{path}."), into),
+            _ => into.push(path),
+        }
+    }
+    into.sort();
+}
+
+#[test]
+fn the_example_file_has_every_key_at_its_default() {
+    let example = FileConfig::parse(EXAMPLE).expect("the example is right");
+    let spelled_out = FileConfig {
+        grpc_addr: Some(GRPC_ADDR.to_owned()),
+        http_addr: Some(HTTP_ADDR.to_owned()),
+        admin_addr: Some(ADMIN_ADDR.to_owned()),
+        database_url: Some("sqlite://./data/ringless.db".to_owned()),
+        data_dir: Some(DATA_DIR.into()),
+        roles: Some(vec!["api".to_owned(), "worker".to_owned()]),
+        drain_delay_seconds: Some(DRAIN_DELAY_SECONDS),
+        carriers: BTreeMap::from([("sandbox".to_owned(), CarrierConfig { kind: Kind::Sandbox })]),
+        ..FileConfig::default()
+    };
+    assert_eq!(example, spelled_out);
+
+    let (mut in_file, mut in_code) = (Vec::new(), Vec::new());
+    keys(&EXAMPLE.parse().expect("it is TOML"), "", &mut in_file);
+    keys(&toml::Table::try_from(&spelled_out).expect("a table"), "", &mut in_code);
+    in_file.retain(|key| !key.starts_with("carriers."));
+    assert_eq!(in_file, in_code);
+    assert!(Config::build(Overrides::default(), example).is_ok());
+}
+
+#[test]
+fn every_key_of_the_example_is_commented() {
+    let mut commented = false;
+    for line in EXAMPLE.lines() {
+        let is_key = line.contains(" = ") && !line.starts_with('#');
+        assert!(!is_key || commented, "no comment above `{line}`");
+        commented = line.starts_with('#');
+    }
+}
+
+#[test]
+fn nothing_at_all_is_a_configuration() {
+    let config = Config::build(Overrides::default(), FileConfig::default()).expect("defaults");
+    assert_eq!(config.grpc_addr.to_string(), GRPC_ADDR);
+    assert_eq!(config.database_url.to_string(), "sqlite://./data/ringless.db");
+    assert!(config.is_first_try && config.roles.api && config.roles.worker);
+    assert_eq!(config.drain_delay, Duration::from_secs(5));
+    assert_eq!(config.accept.upload_memory_bytes, 96 << 20);
+    assert_eq!(config.accept.upload_spool_bytes, 8 << 30);
+    assert_eq!(config.rules, Rules::default());
+}
+
+#[test]
+fn flags_win_over_the_file() {
+    let file = FileConfig::parse("grpc_addr = '127.0.0.1:1'\ndata_dir = '/a'\nroles = ['api']").expect("right");
+    let given = Overrides {
+        grpc_addr: Some("127.0.0.1:2".parse().expect("an address")),
+        roles: Some("worker".to_owned()),
+        ..Overrides::default()
+    };
+    let config = Config::build(given, file).expect("right");
+    assert_eq!(config.grpc_addr.port(), 2);
+    assert_eq!(config.data_dir, PathBuf::from("/a"));
+    assert_eq!(config.roles, Roles { api: false, worker: true });
+}
+
+#[test]
+fn what_is_wrong_is_named_in_one_line() {
+    for (text, said) in [
+        ("grpc_adr = 'x'", "grpc_adr"),
+        ("[accept]\nqueue_maximum = 1", "queue_maximum"),
+        ("grpc_addr = 'here'", "grpc_addr = `here` is no address"),
+        ("grpc_addr = '0.0.0.0:50051'", "--insecure-no-auth"),
+        ("database_url = 'ringless.db'", "sqlite://PATH"),
+        ("roles = ['apo']", "`apo` is unknown"),
+        ("roles = []", "none is given"),
+        ("drain_delay_seconds = 16", "0 to 15"),
+        ("[numbers]\ndefault_country = 'USA'", "`USA` is no country"),
+        ("[numbers]\nallowed_countries = []", "allowed_countries is empty"),
+        ("[accept]\nqueue_max = 0", "accept.queue_max = 0"),
+        ("[worker]\ncall_timeout_seconds = 60", "must be less than worker.lease_seconds"),
+        ("[delivery]\nretry_waits_seconds = []", "1 to 50"),
+        ("[carriers.x]\nkind = 'y'", "sandbox"),
+        ("[carriers.'A b']\nkind = 'sandbox'", "[carriers.A b]"),
+        ("[carriers.x]\nkind = 'sandbox'\ncolour = 1", "colour"),
+    ] {
+        let line = refused(text);
+        assert!(line.contains(said), "{text}: {line}");
+        assert_eq!(line.lines().count(), 1, "{line}");
+    }
+}
+
+#[test]
+fn each_bound_holds_at_both_ends() {
+    for (key, min, max) in [
+        ("[storage]\nconnections", 2, 200),
+        ("[worker]\nin_flight_max", 1, 1_000),
+        ("[worker]\npoll_seconds", 1, 60),
+        ("[accept]\nupload_memory_mib", 8, 65_536),
+        ("[accept]\nqueue_max", 1, 1_000_000_000),
+        ("drain_delay_seconds", 0, 15),
+    ] {
+        let build = |value: i64| {
+            let file = FileConfig::parse(&format!("{key} = {value}"))?;
+            Config::build(Overrides::default(), file).map(|_| ())
+        };
+        for value in [min, max] {
+            assert!(build(value).is_ok(), "{key} = {value}");
+        }
+        for value in [min - 1, max + 1] {
+            assert!(build(value).is_err(), "{key} = {value}");
+        }
+    }
+}
+
+#[test]
+fn a_terminal_needs_no_drain() {
+    let given = Overrides { on_terminal: true, ..Overrides::default() };
+    let config = Config::build(given, FileConfig::default()).expect("defaults");
+    assert_eq!(config.drain_delay, Duration::ZERO);
+}

@@ -1,0 +1,383 @@
+//! The delivery of one voicemail: what a worker reads of it, and how each thing that can happen
+//! changes it. Pure: the store writes what comes out, guarded by what went in.
+
+use std::time::Duration;
+
+use super::attempt::{Answer, CarrierWords, Outcome};
+use super::doubt::{self, DoubtTraits};
+use super::failure::FailureReason;
+use super::ids::{
+    AudioId, HandOverId, LeaseToken, PhoneNumberId, SetupId, UseCaseId, VoicemailId, WorkspaceId,
+};
+use super::phone::PhoneNumber;
+use super::report::bucket_of;
+use super::retry;
+use super::time::Time;
+use super::voicemail::{End, Event, Refused, Status, apply};
+
+/// The columns of a voicemail that delivery reads and writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    pub voicemail_id: VoicemailId,
+    pub workspace_id: WorkspaceId,
+    pub use_case_id: UseCaseId,
+    pub setup_id: SetupId,
+    pub sender_id: PhoneNumberId,
+    pub sender: PhoneNumber,
+    pub recipient: PhoneNumber,
+    pub audio_id: AudioId,
+    pub status: Status,
+    pub failure_reason: Option<FailureReason>,
+    pub status_detail: String,
+    pub simulated: bool,
+    pub create_time: Time,
+    pub due_time: Time,
+    pub expire_time: Time,
+    pub sent_time: Option<Time>,
+    pub end_time: Option<Time>,
+    /// When a worker may next touch it; none at an end.
+    pub next_time: Option<Time>,
+    /// Put aside because its setup or carrier can't send just now.
+    pub held: bool,
+    pub lease_token: Option<LeaseToken>,
+    /// Tries that came to a passing error.
+    pub tries: i32,
+    pub attempt_count: i32,
+    /// The carrier of the last attempt; empty before the first.
+    pub carrier: String,
+    pub latency_bucket: Option<i16>,
+}
+
+/// A voicemail given to one carrier account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HandOver {
+    /// Also the key that the carrier is told.
+    pub id: HandOverId,
+    pub workspace_id: WorkspaceId,
+    pub voicemail_id: VoicemailId,
+    pub carrier: String,
+    /// The full request; a repeat sends it byte for byte.
+    pub request: Vec<u8>,
+    /// The carrier's own id, once known.
+    pub reference: String,
+    /// The outcome of one of its calls is unknown.
+    pub in_doubt: bool,
+    /// Questions asked about it so far.
+    pub asks: i32,
+    pub create_time: Time,
+}
+
+/// The waits and deadlines of delivery: configuration `[delivery]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rules {
+    pub retry: retry::Policy,
+    /// Waits between questions to a carrier; the last one repeats.
+    pub ask_waits: Vec<Duration>,
+    /// From SENT, or from the hand-over in doubt, to UNCONFIRMED.
+    pub no_word_deadline: Duration,
+    /// How long to wait where a use case has no number that may send.
+    pub no_sender_wait: Duration,
+}
+
+impl Default for Rules {
+    fn default() -> Rules {
+        Rules {
+            retry: retry::Policy::default(),
+            ask_waits: [30, 60, 300, 900, 3_600].map(Duration::from_secs).to_vec(),
+            no_word_deadline: Duration::from_secs(24 * 3_600),
+            no_sender_wait: Duration::from_secs(60),
+        }
+    }
+}
+
+/// What stands around a change: settings, the store's time, and an even draw from 0 to 1.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    pub rules: &'a Rules,
+    pub now: Time,
+    pub chance: f64,
+}
+
+impl Delivery {
+    /// A worker takes it until `until`.
+    pub fn claim(&mut self, token: LeaseToken, until: Time) -> Result<(), Refused> {
+        self.status = apply(self.status, Event::Claimed)?;
+        self.status_detail.clear();
+        self.held = false;
+        self.lease(token, until);
+        Ok(())
+    }
+
+    /// A worker takes a row that stays as it is: to ask about it, or to rescue it.
+    pub fn lease(&mut self, token: LeaseToken, until: Time) {
+        self.lease_token = Some(token);
+        self.next_time = Some(until);
+    }
+
+    /// Its time has run out before it left.
+    pub fn expire(&mut self, now: Time) -> Result<(), Refused> {
+        let event = Event::Skipped(FailureReason::Expired);
+        let detail = "its expire_time passed before it could be sent".to_owned();
+        self.end(event, Some(FailureReason::Expired), detail, now)
+    }
+
+    /// The caller took it back.
+    pub fn cancel(&mut self, now: Time) -> Result<(), Refused> {
+        self.end(Event::Cancelled, None, String::new(), now)
+    }
+
+    /// It can't be sent now for a reason that somebody has to mend; it waits, and expires as usual.
+    pub fn hold(&mut self, why: String) {
+        self.held = true;
+        self.status_detail = why;
+        self.next_time = Some(self.expire_time);
+    }
+
+    /// It was claimed and no call was made; another worker may have it `wait` from now.
+    pub fn put_back(&mut self, why: String, wait: Duration, now: Time) -> Result<(), Refused> {
+        self.status = apply(self.status, Event::PutBack)?;
+        self.status_detail = why;
+        self.wait_until(now.plus(wait));
+        Ok(())
+    }
+
+    /// An attempt begins with this carrier.
+    pub fn begin_attempt(&mut self, carrier: &str, simulated: bool, lease_end: Time) {
+        self.attempt_count += 1;
+        self.carrier = carrier.to_owned();
+        self.simulated = simulated;
+        self.next_time = Some(lease_end);
+    }
+
+    /// What the call of the carrier came to.
+    pub fn record(
+        &mut self,
+        hand_over: &mut HandOver,
+        outcome: &Outcome,
+        words: &CarrierWords,
+        traits: DoubtTraits,
+        context: Context<'_>,
+    ) -> Result<(), Refused> {
+        if !words.reference.is_empty() {
+            hand_over.reference.clone_from(&words.reference);
+        }
+        match outcome {
+            Outcome::Delivered => self.word(End::Delivered, words, context.now),
+            Outcome::Rejected { reason } => self.word(End::Because(*reason), words, context.now),
+            Outcome::Taken { ask_after } => self.taken(hand_over, traits, *ask_after, context),
+            Outcome::Unknown => self.doubt(hand_over, traits, words, context),
+            // The refusal of a repeat says nothing about the call that is in doubt.
+            Outcome::TryAgain { wait, .. } if hand_over.in_doubt => {
+                self.wait_in_doubt(hand_over, traits, *wait, context)
+            }
+            Outcome::TryAgain { reason, wait } => {
+                self.try_again(*reason, *wait, words, context)
+            }
+        }
+    }
+
+    /// What the carrier said when it was asked.
+    pub fn record_answer(
+        &mut self,
+        hand_over: &mut HandOver,
+        answer: &Answer,
+        words: &CarrierWords,
+        traits: DoubtTraits,
+        context: Context<'_>,
+    ) -> Result<(), Refused> {
+        hand_over.asks += 1;
+        match (answer, self.status) {
+            (Answer::Ended(end), _) => self.word(*end, words, context.now),
+            (Answer::Pending { again_after }, Status::Sending) => {
+                self.taken(hand_over, traits, *again_after, context)
+            }
+            (Answer::NeverReceived, Status::Sending) => {
+                hand_over.in_doubt = false;
+                self.try_again(FailureReason::CarrierUnknown, None, words, context)
+            }
+            (Answer::NoAnswer, Status::Sending) => {
+                self.wait_in_doubt(hand_over, traits, None, context)
+            }
+            (Answer::Pending { again_after }, _) => {
+                self.ask_later(hand_over, traits, *again_after, context);
+                Ok(())
+            }
+            // "Never got it" for one that it had taken is a contradiction: wait for better word.
+            (Answer::NeverReceived | Answer::NoAnswer, _) => {
+                self.ask_later(hand_over, traits, None, context);
+                Ok(())
+            }
+        }
+    }
+
+    /// A call's outcome is unknown: wait for what the carrier allows, or give up.
+    pub fn doubt(
+        &mut self,
+        hand_over: &mut HandOver,
+        traits: DoubtTraits,
+        words: &CarrierWords,
+        context: Context<'_>,
+    ) -> Result<(), Refused> {
+        hand_over.in_doubt = true;
+        match self.next_step(hand_over, traits, context) {
+            doubt::Step::Repeat | doubt::Step::Ask => {
+                self.wait_in_doubt(hand_over, traits, None, context)
+            }
+            doubt::Step::GiveUp => self.give_up(words, context.now),
+        }
+    }
+
+    /// What may be done now about a hand-over in doubt.
+    pub fn next_step(
+        &self,
+        hand_over: &HandOver,
+        traits: DoubtTraits,
+        context: Context<'_>,
+    ) -> doubt::Step {
+        if context.now.since(hand_over.create_time) >= context.rules.no_word_deadline {
+            return doubt::Step::GiveUp;
+        }
+        doubt::next_step(traits, hand_over.create_time, context.now)
+    }
+
+    /// It may have been delivered, and nothing more can be learned.
+    pub fn give_up(&mut self, words: &CarrierWords, now: Time) -> Result<(), Refused> {
+        let detail = with_words(
+            "the hand-over broke off and this carrier can neither be asked nor be sent the same message twice; it may have been delivered",
+            words,
+        );
+        self.end(Event::InDoubt, Some(FailureReason::CarrierAmbiguous), detail, now)
+    }
+
+    /// The deadline passed without the carrier's word.
+    pub fn no_word(&mut self, now: Time) -> Result<(), Refused> {
+        let detail = format!(
+            "carrier `{}` took it and gave no word by the deadline; it may have been delivered",
+            self.carrier
+        );
+        self.end(Event::NoWord, Some(FailureReason::CarrierNoCallback), detail, now)
+    }
+
+    /// Has the deadline for the carrier's word passed?
+    pub fn is_past_deadline(&self, context: Context<'_>) -> bool {
+        self.sent_time
+            .is_some_and(|sent| context.now.since(sent) >= context.rules.no_word_deadline)
+    }
+
+    /// The carrier's word on how it ended.
+    fn word(&mut self, end: End, words: &CarrierWords, now: Time) -> Result<(), Refused> {
+        self.end(Event::Word(end), end.reason(), words.detail.clone(), now)?;
+        if end == End::Delivered {
+            self.latency_bucket = Some(bucket_of(now.since(self.due_time)));
+        }
+        Ok(())
+    }
+
+    fn taken(
+        &mut self,
+        hand_over: &HandOver,
+        traits: DoubtTraits,
+        ask_after: Option<Duration>,
+        context: Context<'_>,
+    ) -> Result<(), Refused> {
+        self.status = apply(self.status, Event::Taken)?;
+        self.status_detail.clear();
+        self.sent_time = Some(context.now);
+        self.ask_later(hand_over, traits, ask_after, context);
+        Ok(())
+    }
+
+    fn try_again(
+        &mut self,
+        reason: FailureReason,
+        wait: Option<Duration>,
+        words: &CarrierWords,
+        context: Context<'_>,
+    ) -> Result<(), Refused> {
+        self.tries += 1;
+        let tries = self.tries.unsigned_abs();
+        let Some(wait) = context.rules.retry.wait(tries, wait, context.chance) else {
+            let last = format!("{tries} tries came to passing errors, the last one {}", reason.as_str());
+            let end = End::Because(FailureReason::RetriesExhausted);
+            return self.end(Event::Word(end), end.reason(), with_words(&last, words), context.now);
+        };
+        let why = format!("try {tries} came to a passing error ({}); it is tried again", reason.as_str());
+        self.put_back(with_words(&why, words), wait, context.now)
+    }
+
+    /// Stay in SENDING without a lease until the next repeat or question.
+    fn wait_in_doubt(
+        &mut self,
+        hand_over: &HandOver,
+        traits: DoubtTraits,
+        wait: Option<Duration>,
+        context: Context<'_>,
+    ) -> Result<(), Refused> {
+        if self.next_step(hand_over, traits, context) == doubt::Step::GiveUp {
+            return self.give_up(&CarrierWords::default(), context.now);
+        }
+        let calls = self.attempt_count.max(1).unsigned_abs() + hand_over.asks.unsigned_abs();
+        let last = u32::try_from(context.rules.retry.waits.len()).unwrap_or(u32::MAX);
+        let wait = context.rules.retry.wait(calls.min(last), wait, context.chance);
+        self.status_detail =
+            "the outcome of the hand-over is unknown; the carrier is asked, or sent the same request under the same key".to_owned();
+        self.lease_token = None;
+        self.next_time = Some(context.now.plus(wait.unwrap_or(context.rules.no_sender_wait)));
+        Ok(())
+    }
+
+    /// SENT: the next question where the carrier can be asked, at the latest the deadline.
+    fn ask_later(
+        &mut self,
+        hand_over: &HandOver,
+        traits: DoubtTraits,
+        ask_after: Option<Duration>,
+        context: Context<'_>,
+    ) {
+        let deadline = self.sent_time.unwrap_or(context.now).plus(context.rules.no_word_deadline);
+        let asks = usize::try_from(hand_over.asks).unwrap_or(0);
+        let ours = context.rules.ask_waits.get(asks).or(context.rules.ask_waits.last());
+        let ask = match (traits.askable, ask_after, ours) {
+            (true, Some(wait), _) => context.now.plus(wait.clamp(retry::CARRIER_WAIT_MIN, retry::CARRIER_WAIT_MAX)),
+            (true, None, Some(wait)) => context.now.plus(retry::spread(*wait, context.chance)),
+            _ => deadline,
+        };
+        self.lease_token = None;
+        self.next_time = Some(ask.min(deadline));
+    }
+
+    /// ACCEPTED again until `time`, at the latest until it expires.
+    fn wait_until(&mut self, time: Time) {
+        self.lease_token = None;
+        self.next_time = Some(time.min(self.expire_time));
+    }
+
+    fn end(
+        &mut self,
+        event: Event,
+        reason: Option<FailureReason>,
+        detail: String,
+        now: Time,
+    ) -> Result<(), Refused> {
+        self.status = apply(self.status, event)?;
+        self.failure_reason = reason;
+        self.status_detail = detail;
+        self.end_time = Some(now);
+        self.next_time = None;
+        self.held = false;
+        self.lease_token = None;
+        Ok(())
+    }
+}
+
+/// Our sentence with the carrier's words behind it.
+fn with_words(sentence: &str, words: &CarrierWords) -> String {
+    match words.detail.is_empty() {
+        true => sentence.to_owned(),
+        false => format!("{sentence}: {}", words.detail),
+    }
+}
+
+#[cfg(test)]
+#[path = "delivery_tests.rs"]
+mod tests;

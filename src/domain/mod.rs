@@ -1,0 +1,18 @@
+//! The product's rules, and nothing else: no I/O, no async, no tonic, no diesel.
+//! Time and chance come in as arguments, so every rule can be tested as a table.
+
+pub mod attempt;
+pub mod delivery;
+pub mod doubt;
+pub mod failure;
+pub mod ids;
+pub mod labels;
+pub mod names;
+pub mod phone;
+pub mod report;
+pub mod retry;
+pub mod sender;
+pub mod telephony;
+pub mod time;
+pub mod use_case;
+pub mod voicemail;

@@ -1,0 +1,187 @@
+//! Phone numbers in E.164. Only [`PhoneRules::parse`] makes one from what a caller wrote, and
+//! printing one for a log shows its last two digits only, because a recipient's number is
+//! health information.
+
+use std::fmt;
+
+/// A number in E.164: `+`, country code, national number; at most 15 digits (ITU-T E.164, 6.2).
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PhoneNumber(String);
+
+/// Why a text is no phone number that this service takes.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PhoneError {
+    #[error("a phone number is missing; give one in E.164 such as +12125550123")]
+    Missing,
+    #[error("what was given ({length} characters) is no valid phone number; give one in E.164 such as +12125550123 (without a + it is read as a number of {default_country})")]
+    Invalid {
+        length: usize,
+        default_country: String,
+    },
+    #[error("the number is of country {country}; allowed are {allowed}. The operator can allow more under `[numbers] allowed_countries`")]
+    CountryNotAllowed { country: String, allowed: String },
+}
+
+/// Which numbers are taken: configuration `[numbers]`.
+#[derive(Debug, Clone)]
+pub struct PhoneRules {
+    default_region: namba::Region,
+    allowed: Vec<namba::Region>,
+}
+
+/// Characters of a number as written, with its spaces and brackets; more is refused unread.
+const TEXT_MAX: usize = 64;
+
+impl PhoneRules {
+    /// Countries are ISO 3166-1 alpha-2 codes in upper case; an unknown one is given back.
+    pub fn new(default_country: &str, allowed: &[String]) -> Result<PhoneRules, String> {
+        let region = |code: &str| namba::Region::new(code).map_err(|_| code.to_owned());
+        Ok(PhoneRules {
+            default_region: region(default_country)?,
+            allowed: allowed.iter().map(|c| region(c)).collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// Reads `+1 (212) 555-0123`, `212 555 0123` and the like, by Google's rules for each
+    /// country. The fictional +1 NPA 555 01xx (ATIS-0300115) pass whatever the rules say.
+    pub fn parse(&self, text: &str) -> Result<PhoneNumber, PhoneError> {
+        let text = text.trim();
+        if text.is_empty() {
+            return Err(PhoneError::Missing);
+        }
+        let invalid = || PhoneError::Invalid {
+            length: text.chars().count(),
+            default_country: self.default_region.as_str().to_owned(),
+        };
+        if text.len() > TEXT_MAX {
+            return Err(invalid());
+        }
+        let parsed = namba::parse_in(self.default_region, text).map_err(|_| invalid())?;
+        if parsed.extension().is_some() {
+            return Err(invalid());
+        }
+        let number = PhoneNumber(parsed.format(namba::Format::E164).to_string());
+        if number.is_fictional() {
+            return match self.allowed.iter().any(|r| r.as_str() == "US") {
+                true => Ok(number),
+                false => Err(self.not_allowed("US")),
+            };
+        }
+        match parsed.region() {
+            Some(region) if self.allowed.contains(&region) => {
+                if parsed.is_valid_for(region) { Ok(number) } else { Err(invalid()) }
+            }
+            Some(region) if parsed.is_valid_for(region) => Err(self.not_allowed(region.as_str())),
+            _ => Err(invalid()),
+        }
+    }
+
+    fn not_allowed(&self, country: &str) -> PhoneError {
+        let allowed: Vec<&str> = self.allowed.iter().map(|r| r.as_str()).collect();
+        PhoneError::CountryNotAllowed {
+            country: country.to_owned(),
+            allowed: allowed.join(", "),
+        }
+    }
+}
+
+impl PhoneNumber {
+    /// A number that this service has stored, so it was parsed once.
+    pub fn from_stored(e164: String) -> PhoneNumber {
+        PhoneNumber(e164)
+    }
+
+    /// The whole number. For carriers, storage and the caller; never for a log line.
+    pub fn e164(&self) -> &str {
+        &self.0
+    }
+
+    /// The three digits after +1; `None` outside the North American plan.
+    pub fn area_code(&self) -> Option<&str> {
+        self.nanp().map(|national| &national[..3])
+    }
+
+    /// +1 NPA 555 0100 to 0199, set aside for fiction.
+    pub fn is_fictional(&self) -> bool {
+        self.nanp().is_some_and(|national| {
+            matches!(national.as_bytes()[0], b'2'..=b'9') && &national[3..8] == "55501"
+        })
+    }
+
+    /// The last two digits as a number from 0 to 99.
+    pub fn last_two_digits(&self) -> u8 {
+        let tail = self.0.len().saturating_sub(2);
+        self.0[tail..].parse().unwrap_or(0)
+    }
+
+    /// The ten digits behind +1.
+    fn nanp(&self) -> Option<&str> {
+        self.0.strip_prefix("+1").filter(|national| national.len() == 10)
+    }
+}
+
+impl fmt::Debug for PhoneNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "+…{:02}", self.last_two_digits())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn us() -> PhoneRules {
+        PhoneRules::new("US", &["US".to_owned()]).expect("US is a country")
+    }
+
+    #[test]
+    fn usual_spellings_become_e164() {
+        for text in ["+1 212-555-0123", "(212) 555-0123", "2125550123", "1 212 555 0123", " +12125550123 "] {
+            assert_eq!(us().parse(text).map(|n| n.e164().to_owned()), Ok("+12125550123".to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_number_is_refused_without_being_repeated() {
+        for text in ["abc", "+1", "+1212555012", "+121255501234", "911", "+1 112 555 0123", "+12125550123 ext. 5"] {
+            let refused = us().parse(text).expect_err(text);
+            assert!(matches!(refused, PhoneError::Invalid { .. }), "{text}: {refused:?}");
+        }
+        let refused = us().parse("+1 987 654 321").expect_err("a digit is missing");
+        assert!(!refused.to_string().contains("987"), "{refused}");
+        assert_eq!(us().parse("  "), Err(PhoneError::Missing));
+        assert!(us().parse(&"1".repeat(10_000)).is_err());
+    }
+
+    #[test]
+    fn every_fictional_number_passes() {
+        for code in [200, 212, 415, 555, 800, 999] {
+            for last in 0..100 {
+                let text = format!("+1{code}55501{last:02}");
+                assert!(us().parse(&text).is_ok(), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_country_is_taken_only_where_it_is_allowed() {
+        let berlin = "+4930123456";
+        assert!(matches!(us().parse(berlin), Err(PhoneError::CountryNotAllowed { country, .. }) if country == "DE"));
+        let rules = PhoneRules::new("US", &["US".to_owned(), "DE".to_owned()]).expect("both are countries");
+        assert!(rules.parse(berlin).is_ok());
+        // Toronto shares +1 with the US and is another country all the same.
+        assert!(matches!(us().parse("+14162345678"), Err(PhoneError::CountryNotAllowed { country, .. }) if country == "CA"));
+        let canada = PhoneRules::new("CA", &["CA".to_owned()]).expect("a country");
+        assert!(matches!(canada.parse("+12125550123"), Err(PhoneError::CountryNotAllowed { .. })));
+    }
+
+    #[test]
+    fn a_number_prints_as_its_last_two_digits() {
+        let number = us().parse("+12125550123").expect("valid");
+        assert_eq!(format!("{number:?}"), "+…23");
+        assert_eq!(number.area_code(), Some("212"));
+        assert_eq!(number.last_two_digits(), 23);
+        assert!(number.is_fictional());
+        assert!(!us().parse("+12125551123").expect("valid").is_fictional());
+    }
+}

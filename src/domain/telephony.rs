@@ -1,0 +1,110 @@
+//! Telephony setups and sender numbers.
+
+use super::ids::{PhoneNumberId, SetupId, WorkspaceId};
+use super::phone::PhoneNumber;
+use super::time::Time;
+
+/// Carriers of one setup.
+pub const CARRIERS_MAX: usize = 8;
+
+/// Carriers in order of preference, and phone numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setup {
+    pub id: SetupId,
+    pub workspace_id: WorkspaceId,
+    pub display_name: String,
+    pub carriers: Vec<String>,
+    pub status: SetupStatus,
+    pub status_detail: String,
+    pub create_time: Time,
+    pub update_time: Time,
+}
+
+/// The numbers are those of the proto enum `SetupStatus` and of the database column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(i16)]
+pub enum SetupStatus {
+    Pending = 1,
+    Approved = 2,
+    Suspended = 3,
+}
+
+impl SetupStatus {
+    pub fn from_code(code: i16) -> Option<SetupStatus> {
+        [SetupStatus::Pending, SetupStatus::Approved, SetupStatus::Suspended]
+            .into_iter()
+            .find(|status| *status as i16 == code)
+    }
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            SetupStatus::Pending => "PENDING",
+            SetupStatus::Approved => "APPROVED",
+            SetupStatus::Suspended => "SUSPENDED",
+        }
+    }
+}
+
+/// The status of a setup whose carriers were just given: a rehearsal needs nobody's approval,
+/// and a suspension stays until somebody ends it.
+pub fn status_after_carriers(before: Option<SetupStatus>, all_sandbox: bool) -> SetupStatus {
+    match (before, all_sandbox) {
+        (Some(SetupStatus::Suspended), _) => SetupStatus::Suspended,
+        (_, true) => SetupStatus::Approved,
+        (_, false) => SetupStatus::Pending,
+    }
+}
+
+/// A sender number of one setup.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SenderNumber {
+    pub id: PhoneNumberId,
+    pub workspace_id: WorkspaceId,
+    pub setup_id: SetupId,
+    pub number: PhoneNumber,
+    pub display_name: String,
+    pub status: NumberStatus,
+    /// The carriers that it may be used with; empty: all of the setup's.
+    pub carriers: Vec<String>,
+    pub create_time: Time,
+    pub update_time: Time,
+}
+
+/// The numbers are those of the proto enum `PhoneNumberStatus` and of the database column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(i16)]
+pub enum NumberStatus {
+    Active = 1,
+    Inactive = 2,
+}
+
+impl NumberStatus {
+    pub fn from_code(code: i16) -> Option<NumberStatus> {
+        [NumberStatus::Active, NumberStatus::Inactive]
+            .into_iter()
+            .find(|status| *status as i16 == code)
+    }
+}
+
+impl SenderNumber {
+    /// May it be used with this carrier?
+    pub fn allows(&self, carrier: &str) -> bool {
+        self.carriers.is_empty() || self.carriers.iter().any(|name| name == carrier)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_setup_of_sandboxes_is_approved_at_once_and_any_other_waits_for_approval() {
+        use SetupStatus::{Approved, Pending, Suspended};
+        assert_eq!(status_after_carriers(None, true), Approved);
+        assert_eq!(status_after_carriers(None, false), Pending);
+        assert_eq!(status_after_carriers(Some(Approved), false), Pending);
+        assert_eq!(status_after_carriers(Some(Pending), true), Approved);
+        assert_eq!(status_after_carriers(Some(Suspended), true), Suspended);
+        assert_eq!(status_after_carriers(Some(Suspended), false), Suspended);
+    }
+}

@@ -1,0 +1,67 @@
+//! A use case: a purpose that sends.
+
+use super::ids::{PhoneNumberId, SetupId, UseCaseId, WorkspaceId};
+use super::phone::PhoneNumber;
+use super::time::Time;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UseCase {
+    pub id: UseCaseId,
+    pub workspace_id: WorkspaceId,
+    pub channel: Channel,
+    pub entity_name: String,
+    pub name: String,
+    pub description: String,
+    pub setup_id: SetupId,
+    /// Assigned numbers, in the order of their assignment.
+    pub phone_number_ids: Vec<PhoneNumberId>,
+    pub purpose: Option<Purpose>,
+    pub callback_phone_number: Option<PhoneNumber>,
+    pub opt_out_phone_number: Option<PhoneNumber>,
+    pub create_time: Time,
+    pub update_time: Time,
+}
+
+/// The numbers are those of the proto enum `Channel` and of the database column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(i16)]
+pub enum Channel {
+    /// The only one that sends voicemails.
+    RinglessVoicemail = 1,
+    OutboundVoice = 2,
+    InboundVoice = 3,
+}
+
+impl Channel {
+    pub fn from_code(code: i16) -> Option<Channel> {
+        [Channel::RinglessVoicemail, Channel::OutboundVoice, Channel::InboundVoice]
+            .into_iter()
+            .find(|channel| *channel as i16 == code)
+    }
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Channel::RinglessVoicemail => "CHANNEL_RINGLESS_VOICEMAIL",
+            Channel::OutboundVoice => "CHANNEL_OUTBOUND_VOICE",
+            Channel::InboundVoice => "CHANNEL_INBOUND_VOICE",
+        }
+    }
+}
+
+/// The numbers are those of the proto enum `Purpose` and of the database column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(i16)]
+pub enum Purpose {
+    Healthcare = 1,
+    Informational = 2,
+    Marketing = 3,
+    Other = 4,
+}
+
+impl Purpose {
+    pub fn from_code(code: i16) -> Option<Purpose> {
+        [Purpose::Healthcare, Purpose::Informational, Purpose::Marketing, Purpose::Other]
+            .into_iter()
+            .find(|purpose| *purpose as i16 == code)
+    }
+}

@@ -1,0 +1,151 @@
+//! What a caller can do something about: one variant each. `grpc/status.rs` puts them on the wire.
+
+use std::time::Duration;
+
+use crate::audio::Refusal;
+use crate::domain::ids::{PhoneNumberId, SetupId, UseCaseId};
+use crate::domain::phone::PhoneError;
+use crate::domain::telephony::SetupStatus;
+use crate::domain::use_case::Channel;
+use crate::domain::voicemail::Status;
+use crate::storage;
+
+pub type Result<T> = std::result::Result<T, OpError>;
+
+/// One field that breaks a rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// The path of the field in the request.
+    pub field: String,
+    /// What was given, what is allowed, how to mend it.
+    pub description: String,
+    pub kind: ViolationKind,
+}
+
+/// Which reason the field's fault stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ViolationKind {
+    Field,
+    PhoneNumber,
+    Country { country: String, allowed: String },
+}
+
+impl Violation {
+    pub fn field(field: impl Into<String>, description: impl Into<String>) -> Violation {
+        Violation {
+            field: field.into(),
+            description: description.into(),
+            kind: ViolationKind::Field,
+        }
+    }
+
+    pub fn phone(field: impl Into<String>, error: &PhoneError) -> Violation {
+        let kind = match error {
+            PhoneError::Missing => ViolationKind::Field,
+            PhoneError::Invalid { .. } => ViolationKind::PhoneNumber,
+            PhoneError::CountryNotAllowed { country, allowed } => ViolationKind::Country {
+                country: country.clone(),
+                allowed: allowed.clone(),
+            },
+        };
+        Violation {
+            field: field.into(),
+            description: error.to_string(),
+            kind,
+        }
+    }
+}
+
+/// What was not found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resource {
+    Setup,
+    PhoneNumber,
+    UseCase,
+    Voicemail,
+    Audio,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum OpError {
+    #[error("{} field(s) break a rule", .0.len())]
+    InvalidFields(Vec<Violation>),
+    #[error("{0:?} not found")]
+    NotFound(Resource, uuid::Uuid),
+    #[error("a use case of that name exists")]
+    UseCaseExists {
+        entity_name: String,
+        name: String,
+        channel: Channel,
+    },
+    #[error("the phone number exists")]
+    PhoneNumberExists,
+    #[error("the request id was used for something else")]
+    RequestIdReused { request_id: String },
+    #[error("the only number that could send is the recipient's own")]
+    SenderIsRecipient { use_case_id: UseCaseId },
+    #[error("the setup is not approved")]
+    SetupNotApproved {
+        setup_id: SetupId,
+        status: SetupStatus,
+    },
+    #[error("the setup is in use")]
+    SetupInUse { setup_id: SetupId },
+    #[error("the use case has no active phone number")]
+    NoActivePhoneNumber { use_case_id: UseCaseId },
+    #[error("the use case's channel sends no voicemails")]
+    WrongChannel {
+        use_case_id: UseCaseId,
+        channel: Channel,
+    },
+    #[error("the use case has phone numbers assigned")]
+    PhoneNumbersAssigned {
+        use_case_id: UseCaseId,
+        count: usize,
+    },
+    #[error("the phone number is assigned to a use case")]
+    PhoneNumberInUse { phone_number_id: PhoneNumberId },
+    #[error("voicemails of the use case are on their way")]
+    VoicemailsInFlight { use_case_id: UseCaseId },
+    #[error("the voicemail can't be cancelled")]
+    NotCancellable { status: Status },
+    #[error("the phone number belongs to another setup")]
+    WrongSetup {
+        phone_number_setup_id: SetupId,
+        use_case_setup_id: SetupId,
+    },
+    #[error("a carrier is not in the configuration")]
+    UnknownCarrier { name: String, known: String },
+    #[error("the queue is full")]
+    QueueFull { allowed: u64 },
+    #[error("audio is refused: {0}")]
+    Audio(#[from] Refusal),
+    #[error("audio for one message is too large")]
+    AudioTooLargeForOneMessage { given: u64, allowed: u64 },
+    #[error("a chunk is too large")]
+    ChunkTooLarge { given: u64, allowed: u64 },
+    #[error("the stream is out of order")]
+    StreamOrder(&'static str),
+    #[error("too many uploads at once")]
+    TooManyUploads { retry: Duration },
+    #[error("the upload stalled")]
+    UploadStalled { waited: Duration, rule: &'static str },
+    #[error("the caller went away")]
+    CallerGone,
+    #[error("shutting down")]
+    ShuttingDown,
+    #[error(transparent)]
+    Storage(#[from] storage::Error),
+    #[error("internal: {0}")]
+    Internal(String),
+}
+
+impl OpError {
+    /// All bad fields at once, or nothing.
+    pub fn unless_empty(violations: Vec<Violation>) -> Result<()> {
+        match violations.is_empty() {
+            true => Ok(()),
+            false => Err(OpError::InvalidFields(violations)),
+        }
+    }
+}

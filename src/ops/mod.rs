@@ -1,0 +1,17 @@
+//! The product's verbs, one file each or one per noun. Every function here runs within one unit
+//! of work of the store, reads like the rule it carries out, and never sees tonic or diesel.
+
+pub mod audio;
+pub mod deliver;
+pub mod error;
+pub mod fingerprint;
+pub mod phone_numbers;
+pub mod queue;
+pub mod report;
+pub mod seed;
+pub mod send_voicemail;
+pub mod setups;
+pub mod use_cases;
+pub mod voicemails;
+
+pub use error::{OpError, Result, Violation};

@@ -1,0 +1,134 @@
+//! Sender numbers: create, get, list, update, delete, activate, deactivate.
+
+use super::error::{OpError, Resource, Result};
+use super::fingerprint::Fingerprint;
+use super::setups::{find_created, note_created};
+use crate::domain::ids::{PhoneNumberId, SetupId, WorkspaceId};
+use crate::domain::phone::PhoneNumber;
+use crate::domain::telephony::{NumberStatus, SenderNumber, Setup};
+use crate::storage::{Error, Lock, Tx};
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewNumber {
+    pub setup_id: SetupId,
+    pub number: PhoneNumber,
+    pub display_name: String,
+    pub carriers: Vec<String>,
+    pub request_id: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NumberChange {
+    pub display_name: Option<String>,
+    pub carriers: Option<Vec<String>>,
+}
+
+const KIND: &str = "phone_number";
+
+/// ACTIVE at once.
+pub fn create(tx: &mut dyn Tx, workspace: WorkspaceId, new: &NewNumber) -> Result<SenderNumber> {
+    let content = new
+        .carriers
+        .iter()
+        .fold(
+            Fingerprint::default()
+                .part(new.setup_id.uuid())
+                .part(new.number.e164())
+                .part(&new.display_name),
+            |hash, name| hash.part(name),
+        )
+        .finish();
+    if let Some(known) = find_created(tx, workspace, KIND, new.request_id.as_deref(), &content)? {
+        return get(tx, workspace, known.into());
+    }
+    let setup = super::setups::find(tx, workspace, new.setup_id, Lock::Share)?;
+    check_carriers(&new.carriers, &setup)?;
+    let now = tx.now()?;
+    let number = SenderNumber {
+        id: PhoneNumberId::generate(),
+        workspace_id: workspace,
+        setup_id: new.setup_id,
+        number: new.number.clone(),
+        display_name: new.display_name.clone(),
+        status: NumberStatus::Active,
+        carriers: new.carriers.clone(),
+        create_time: now,
+        update_time: now,
+    };
+    tx.insert_number(&number).map_err(|error| match error {
+        Error::Conflict(_) => OpError::PhoneNumberExists,
+        other => other.into(),
+    })?;
+    note_created(tx, workspace, KIND, new.request_id.as_deref(), number.id.uuid(), content)?;
+    Ok(number)
+}
+
+pub fn get(tx: &mut dyn Tx, workspace: WorkspaceId, id: PhoneNumberId) -> Result<SenderNumber> {
+    find(tx, workspace, id, Lock::None)
+}
+
+pub fn update(
+    tx: &mut dyn Tx,
+    workspace: WorkspaceId,
+    id: PhoneNumberId,
+    change: &NumberChange,
+) -> Result<SenderNumber> {
+    let mut number = find(tx, workspace, id, Lock::Update)?;
+    if let Some(display_name) = &change.display_name {
+        number.display_name.clone_from(display_name);
+    }
+    if let Some(carriers) = &change.carriers {
+        let setup = super::setups::find(tx, workspace, number.setup_id, Lock::Share)?;
+        check_carriers(carriers, &setup)?;
+        number.carriers.clone_from(carriers);
+    }
+    save(tx, number)
+}
+
+/// Refused while a use case has it.
+pub fn delete(tx: &mut dyn Tx, workspace: WorkspaceId, id: PhoneNumberId) -> Result<()> {
+    find(tx, workspace, id, Lock::Update)?;
+    if tx.is_number_assigned(id)? {
+        return Err(OpError::PhoneNumberInUse { phone_number_id: id });
+    }
+    let now = tx.now()?;
+    Ok(tx.delete_number(id, now)?)
+}
+
+/// Safe to repeat. Voicemails whose first hand-over is still to come are sent from another number
+/// where this one is deactivated.
+pub fn set_status(
+    tx: &mut dyn Tx,
+    workspace: WorkspaceId,
+    id: PhoneNumberId,
+    status: NumberStatus,
+) -> Result<SenderNumber> {
+    let mut number = find(tx, workspace, id, Lock::Update)?;
+    if number.status == status {
+        return Ok(number);
+    }
+    number.status = status;
+    save(tx, number)
+}
+
+pub fn find(tx: &mut dyn Tx, workspace: WorkspaceId, id: PhoneNumberId, lock: Lock) -> Result<SenderNumber> {
+    tx.find_number(workspace, id, lock)?
+        .ok_or(OpError::NotFound(Resource::PhoneNumber, id.uuid()))
+}
+
+fn save(tx: &mut dyn Tx, mut number: SenderNumber) -> Result<SenderNumber> {
+    number.update_time = tx.now()?;
+    tx.update_number(&number)?;
+    Ok(number)
+}
+
+/// A number can be narrowed to carriers that its setup has.
+fn check_carriers(carriers: &[String], setup: &Setup) -> Result<()> {
+    match carriers.iter().find(|name| !setup.carriers.contains(name)) {
+        None => Ok(()),
+        Some(unknown) => Err(OpError::UnknownCarrier {
+            name: unknown.clone(),
+            known: setup.carriers.join(", "),
+        }),
+    }
+}

@@ -1,0 +1,158 @@
+//! Use cases: create, get, update, delete, and the numbers that they have.
+
+use super::error::{OpError, Resource, Result};
+use super::fingerprint::Fingerprint;
+use super::setups::{find_created, note_created};
+use crate::domain::ids::{PhoneNumberId, SetupId, UseCaseId, WorkspaceId};
+use crate::domain::phone::PhoneNumber;
+use crate::domain::telephony::SetupStatus;
+use crate::domain::use_case::{Channel, Purpose, UseCase};
+use crate::storage::{Error, Lock, Tx};
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewUseCase {
+    pub channel: Channel,
+    pub entity_name: String,
+    pub name: String,
+    pub description: String,
+    pub setup_id: SetupId,
+    pub purpose: Option<Purpose>,
+    pub callback_phone_number: Option<PhoneNumber>,
+    pub opt_out_phone_number: Option<PhoneNumber>,
+    pub request_id: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UseCaseChange {
+    pub entity_name: Option<String>,
+    pub name: Option<String>,
+    pub description: Option<String>,
+    pub purpose: Option<Option<Purpose>>,
+    pub callback_phone_number: Option<Option<PhoneNumber>>,
+    pub opt_out_phone_number: Option<Option<PhoneNumber>>,
+}
+
+const KIND: &str = "use_case";
+
+/// Needs an approved setup; (entity_name, name, channel) is unique among the living.
+pub fn create(tx: &mut dyn Tx, workspace: WorkspaceId, new: &NewUseCase) -> Result<UseCase> {
+    let e164 = |number: &Option<PhoneNumber>| number.as_ref().map(|n| n.e164().to_owned());
+    let content = Fingerprint::default()
+        .part((new.channel as i16).to_be_bytes())
+        .part(&new.entity_name)
+        .part(&new.name)
+        .part(&new.description)
+        .part(new.setup_id.uuid())
+        .optional(new.purpose.map(|p| (p as i16).to_be_bytes()))
+        .optional(e164(&new.callback_phone_number))
+        .optional(e164(&new.opt_out_phone_number))
+        .finish();
+    if let Some(known) = find_created(tx, workspace, KIND, new.request_id.as_deref(), &content)? {
+        return get(tx, workspace, known.into());
+    }
+    let setup = super::setups::find(tx, workspace, new.setup_id, Lock::Share)?;
+    if setup.status != SetupStatus::Approved {
+        return Err(OpError::SetupNotApproved { setup_id: setup.id, status: setup.status });
+    }
+    let now = tx.now()?;
+    let use_case = UseCase {
+        id: UseCaseId::generate(),
+        workspace_id: workspace,
+        channel: new.channel,
+        entity_name: new.entity_name.clone(),
+        name: new.name.clone(),
+        description: new.description.clone(),
+        setup_id: new.setup_id,
+        phone_number_ids: Vec::new(),
+        purpose: new.purpose,
+        callback_phone_number: new.callback_phone_number.clone(),
+        opt_out_phone_number: new.opt_out_phone_number.clone(),
+        create_time: now,
+        update_time: now,
+    };
+    tx.insert_use_case(&use_case).map_err(|error| taken(error, &use_case))?;
+    note_created(tx, workspace, KIND, new.request_id.as_deref(), use_case.id.uuid(), content)?;
+    Ok(use_case)
+}
+
+pub fn get(tx: &mut dyn Tx, workspace: WorkspaceId, id: UseCaseId) -> Result<UseCase> {
+    find(tx, workspace, id, Lock::None)
+}
+
+pub fn update(tx: &mut dyn Tx, workspace: WorkspaceId, id: UseCaseId, change: UseCaseChange) -> Result<UseCase> {
+    let mut use_case = find(tx, workspace, id, Lock::Update)?;
+    if let Some(entity_name) = change.entity_name {
+        use_case.entity_name = entity_name;
+    }
+    if let Some(name) = change.name {
+        use_case.name = name;
+    }
+    if let Some(description) = change.description {
+        use_case.description = description;
+    }
+    if let Some(purpose) = change.purpose {
+        use_case.purpose = purpose;
+    }
+    if let Some(number) = change.callback_phone_number {
+        use_case.callback_phone_number = number;
+    }
+    if let Some(number) = change.opt_out_phone_number {
+        use_case.opt_out_phone_number = number;
+    }
+    use_case.update_time = tx.now()?;
+    tx.update_use_case(&use_case).map_err(|error| taken(error, &use_case))?;
+    Ok(use_case)
+}
+
+/// Refused while numbers are assigned or voicemails are on their way. Old voicemails keep naming it.
+pub fn delete(tx: &mut dyn Tx, workspace: WorkspaceId, id: UseCaseId) -> Result<()> {
+    let use_case = find(tx, workspace, id, Lock::Update)?;
+    match use_case.phone_number_ids.len() {
+        0 => {}
+        count => return Err(OpError::PhoneNumbersAssigned { use_case_id: id, count }),
+    }
+    if tx.is_use_case_in_flight(id)? {
+        return Err(OpError::VoicemailsInFlight { use_case_id: id });
+    }
+    let now = tx.now()?;
+    Ok(tx.delete_use_case(id, now)?)
+}
+
+/// Safe to repeat. The number must be of the use case's setup.
+pub fn assign(tx: &mut dyn Tx, workspace: WorkspaceId, id: UseCaseId, number_id: PhoneNumberId) -> Result<UseCase> {
+    let use_case = find(tx, workspace, id, Lock::Share)?;
+    let number = super::phone_numbers::find(tx, workspace, number_id, Lock::Share)?;
+    if number.setup_id != use_case.setup_id {
+        return Err(OpError::WrongSetup {
+            phone_number_setup_id: number.setup_id,
+            use_case_setup_id: use_case.setup_id,
+        });
+    }
+    let now = tx.now()?;
+    tx.assign_number(workspace, id, number_id, now)?;
+    get(tx, workspace, id)
+}
+
+/// Safe to repeat.
+pub fn unassign(tx: &mut dyn Tx, workspace: WorkspaceId, id: UseCaseId, number_id: PhoneNumberId) -> Result<UseCase> {
+    find(tx, workspace, id, Lock::Share)?;
+    super::phone_numbers::find(tx, workspace, number_id, Lock::None)?;
+    tx.unassign_number(id, number_id)?;
+    get(tx, workspace, id)
+}
+
+fn find(tx: &mut dyn Tx, workspace: WorkspaceId, id: UseCaseId, lock: Lock) -> Result<UseCase> {
+    tx.find_use_case(workspace, id, lock)?
+        .ok_or(OpError::NotFound(Resource::UseCase, id.uuid()))
+}
+
+fn taken(error: Error, use_case: &UseCase) -> OpError {
+    match error {
+        Error::Conflict(_) => OpError::UseCaseExists {
+            entity_name: use_case.entity_name.clone(),
+            name: use_case.name.clone(),
+            channel: use_case.channel,
+        },
+        other => other.into(),
+    }
+}

@@ -1,0 +1,89 @@
+//! What can go wrong below.
+
+use diesel::result::{DatabaseErrorKind, Error as DieselError};
+
+pub type Result<T> = std::result::Result<T, Error>;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The database can't be reached, is busy for too long, or is full. Nothing was stored.
+    #[error("the database is unavailable: {0}")]
+    Unavailable(String),
+    /// The connection broke while the commit was under way: it may or may not be stored.
+    #[error("the answer to a commit was lost: {0}")]
+    CommitUnknown(String),
+    /// A unique rule was broken.
+    #[error("a row of that name exists: {0}")]
+    Conflict(String),
+    /// A row that is named does not exist (any more).
+    #[error("a row that is named does not exist: {0}")]
+    Missing(String),
+    /// A guarded write did not touch exactly one row: somebody else was first.
+    #[error("a guarded write of {what} touched {rows} rows instead of 1")]
+    Guard { what: &'static str, rows: usize },
+    /// A row can't be read as what it should be.
+    #[error("a row of {table} can't be read: {why}")]
+    Inconsistent { table: &'static str, why: String },
+    /// A mistake of ours, or a panic.
+    #[error("storage failed: {0}")]
+    Internal(String),
+}
+
+impl From<DieselError> for Error {
+    fn from(error: DieselError) -> Error {
+        let text = error.to_string();
+        match &error {
+            DieselError::DatabaseError(kind, _) => match kind {
+                DatabaseErrorKind::UniqueViolation => Error::Conflict(text),
+                DatabaseErrorKind::ForeignKeyViolation => Error::Missing(text),
+                DatabaseErrorKind::ClosedConnection
+                | DatabaseErrorKind::UnableToSendCommand
+                | DatabaseErrorKind::SerializationFailure
+                | DatabaseErrorKind::ReadOnlyTransaction => Error::Unavailable(text),
+                // SQLite says these in words only, and Postgres says them when it stops or is full.
+                _ if is_passing(&text) => Error::Unavailable(text),
+                _ => Error::Internal(text),
+            },
+            DieselError::BrokenTransactionManager => Error::Unavailable(text),
+            _ => Error::Internal(text),
+        }
+    }
+}
+
+/// Does the database's text speak of a state that passes?
+fn is_passing(text: &str) -> bool {
+    const SIGNS: [&str; 14] = [
+        "database is locked",
+        "database table is locked",
+        "disk is full",
+        "database or disk is full",
+        "disk I/O error",
+        "No space left on device",
+        "could not extend file",
+        "server closed the connection",
+        "terminating connection",
+        "the database system is",
+        "connection to server",
+        "no connection to the server",
+        "canceling statement due to",
+        "deadlock detected",
+    ];
+    SIGNS.iter().any(|sign| text.contains(sign))
+}
+
+impl Error {
+    /// One row must have been touched.
+    pub fn unless_one(what: &'static str, rows: usize) -> Result<()> {
+        match rows {
+            1 => Ok(()),
+            rows => Err(Error::Guard { what, rows }),
+        }
+    }
+
+    pub fn inconsistent(table: &'static str, why: impl std::fmt::Display) -> Error {
+        Error::Inconsistent {
+            table,
+            why: why.to_string(),
+        }
+    }
+}

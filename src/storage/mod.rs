@@ -1,0 +1,21 @@
+//! Where everything durable is: SQLite by default, Postgres where one machine is outgrown.
+//!
+//! A unit of work is a closure over [`Tx`]: `store.read(|tx| …)` or `store.write(|tx| …)`. A write
+//! is one transaction, committed when the closure gives `Ok` and rolled back when it gives `Err`.
+//! Blocking work runs on tokio's blocking threads, never on its own; at most as many units as
+//! there are connections run at once, and waiting for one is bounded.
+//!
+//! The traits below are the whole of what the rest of the program may ask for. The queries are
+//! written once, in `queries/`, and compiled for each engine (`pg.rs`, `sqlite.rs`).
+
+mod error;
+mod pg;
+pub mod schema;
+mod sqlite;
+mod store;
+mod traits;
+mod values;
+
+pub use error::{Error, Result};
+pub use store::{DatabaseUrl, SchemaDifference, Store, StoreOptions};
+pub use traits::*;

@@ -1,0 +1,191 @@
+//! What the worker reads and writes.
+
+use diesel::prelude::*;
+
+use super::super::{attempts, hand_overs, voicemails};
+use super::Session;
+use super::rows::{AttemptRow, DeliveryRow, HandOverRow};
+use crate::domain::attempt::Attempt;
+use crate::domain::delivery::{Delivery, HandOver};
+use crate::domain::ids::{SetupId, VoicemailId, WorkspaceId};
+use crate::domain::time::Time;
+use crate::domain::voicemail::Status;
+use crate::storage::values::{Id, Ts};
+use crate::storage::{AttemptEnd, DeliveryStore, Error, Guard, Lock, NewAttempt, Result, Tx};
+
+impl DeliveryStore for Session<'_> {
+    fn due(&mut self, limit: i64) -> Result<Vec<Delivery>> {
+        let now = self.now()?;
+        let query = voicemails::table
+            .filter(voicemails::next_time.le(Some(Ts(now))))
+            .order((voicemails::next_time, voicemails::id))
+            .limit(limit)
+            .select(DeliveryRow::as_select());
+        let rows: Vec<DeliveryRow> = skip_locked!(query).load(self.conn)?;
+        rows.into_iter().map(DeliveryRow::read).collect()
+    }
+
+    fn next_due_time(&mut self) -> Result<Option<Time>> {
+        let next: Option<Option<Ts>> = voicemails::table
+            .filter(voicemails::next_time.is_not_null())
+            .order(voicemails::next_time)
+            .select(voicemails::next_time)
+            .first(self.conn)
+            .optional()?;
+        Ok(next.flatten().map(|t| t.0))
+    }
+
+    fn find_delivery(&mut self, workspace: WorkspaceId, id: VoicemailId, lock: Lock) -> Result<Option<Delivery>> {
+        let query = voicemails::table
+            .filter(voicemails::id.eq(Id::from(id)))
+            .filter(voicemails::workspace_id.eq(workspace.0))
+            .select(DeliveryRow::as_select());
+        let row: Option<DeliveryRow> = first_locked!(query, lock, self.conn, DeliveryRow)?;
+        row.map(DeliveryRow::read).transpose()
+    }
+
+    fn save_delivery(&mut self, guard: Guard, after: &Delivery) -> Result<()> {
+        let now = self.now()?;
+        let mut update = diesel::update(voicemails::table)
+            .filter(voicemails::id.eq(Id::from(guard.voicemail_id)))
+            .filter(voicemails::status.eq(guard.status as i16))
+            .set((
+                voicemails::status.eq(after.status as i16),
+                voicemails::failure_reason.eq(after.failure_reason.map(|r| r as i16)),
+                voicemails::status_detail.eq(&after.status_detail),
+                voicemails::simulated.eq(after.simulated),
+                voicemails::update_time.eq(Ts(now)),
+                voicemails::sent_time.eq(after.sent_time.map(Ts)),
+                voicemails::end_time.eq(after.end_time.map(Ts)),
+                voicemails::next_time.eq(after.next_time.map(Ts)),
+                voicemails::held.eq(after.held),
+                voicemails::lease_token.eq(after.lease_token.map(Id::from)),
+                voicemails::tries.eq(after.tries),
+                voicemails::attempt_count.eq(after.attempt_count),
+                voicemails::carrier.eq(&after.carrier),
+                voicemails::latency_bucket.eq(after.latency_bucket),
+            ))
+            .into_boxed();
+        update = match guard.lease_token {
+            Some(token) => update.filter(voicemails::lease_token.eq(Id::from(token))),
+            None => update.filter(voicemails::lease_token.is_null()),
+        };
+        Error::unless_one("voicemails", update.execute(self.conn)?)
+    }
+
+    fn save_sender(&mut self, delivery: &Delivery) -> Result<()> {
+        let rows = diesel::update(voicemails::table)
+            .filter(voicemails::id.eq(Id::from(delivery.voicemail_id)))
+            .set((
+                voicemails::sender_id.eq(Id::from(delivery.sender_id)),
+                voicemails::sender.eq(delivery.sender.e164()),
+            ))
+            .execute(self.conn)?;
+        Error::unless_one("voicemails", rows)
+    }
+
+    fn release_held(&mut self, setup: Option<SetupId>) -> Result<usize> {
+        let now = self.now()?;
+        let mut update = diesel::update(voicemails::table)
+            .filter(voicemails::held)
+            .filter(voicemails::status.eq(Status::Accepted as i16))
+            .set((
+                voicemails::held.eq(false),
+                voicemails::status_detail.eq(""),
+                voicemails::next_time.eq(Some(Ts(now))),
+                voicemails::update_time.eq(Ts(now)),
+            ))
+            .into_boxed();
+        if let Some(setup) = setup {
+            update = update.filter(voicemails::setup_id.eq(Id::from(setup)));
+        }
+        Ok(update.execute(self.conn)?)
+    }
+
+    fn end_all_leases(&mut self) -> Result<usize> {
+        let now = self.now()?;
+        Ok(diesel::update(voicemails::table)
+            .filter(voicemails::lease_token.is_not_null())
+            .filter(voicemails::next_time.gt(Some(Ts(now))))
+            .filter(voicemails::status.eq_any([Status::Sending as i16, Status::Sent as i16]))
+            .set(voicemails::next_time.eq(Some(Ts(now))))
+            .execute(self.conn)?)
+    }
+
+    fn insert_hand_over(&mut self, hand_over: &HandOver) -> Result<()> {
+        diesel::insert_into(hand_overs::table)
+            .values(HandOverRow::of(hand_over))
+            .execute(self.conn)?;
+        Ok(())
+    }
+
+    fn last_hand_over(&mut self, voicemail: VoicemailId) -> Result<Option<HandOver>> {
+        let row: Option<HandOverRow> = hand_overs::table
+            .filter(hand_overs::voicemail_id.eq(Id::from(voicemail)))
+            .order((hand_overs::create_time.desc(), hand_overs::id.desc()))
+            .select(HandOverRow::as_select())
+            .first(self.conn)
+            .optional()?;
+        Ok(row.map(HandOverRow::read))
+    }
+
+    fn save_hand_over(&mut self, hand_over: &HandOver) -> Result<()> {
+        let rows = diesel::update(hand_overs::table.find(Id::from(hand_over.id)))
+            .set((
+                hand_overs::reference.eq(&hand_over.reference),
+                hand_overs::in_doubt.eq(hand_over.in_doubt),
+                hand_overs::asks.eq(hand_over.asks),
+            ))
+            .execute(self.conn)?;
+        Error::unless_one("hand_overs", rows)
+    }
+
+    fn insert_attempt(&mut self, attempt: &NewAttempt) -> Result<()> {
+        diesel::insert_into(attempts::table)
+            .values((
+                attempts::voicemail_id.eq(Id::from(attempt.voicemail_id)),
+                attempts::number.eq(attempt.number),
+                attempts::workspace_id.eq(attempt.workspace_id.0),
+                attempts::hand_over_id.eq(Id::from(attempt.hand_over_id)),
+                attempts::carrier.eq(&attempt.carrier),
+                attempts::start_time.eq(Ts(attempt.start_time)),
+                attempts::carrier_reference.eq(""),
+                attempts::carrier_code.eq(""),
+                attempts::carrier_detail.eq(""),
+                attempts::late_outcome.eq(""),
+            ))
+            .execute(self.conn)?;
+        Ok(())
+    }
+
+    fn end_attempt(&mut self, voicemail: VoicemailId, number: i32, end: &AttemptEnd) -> Result<bool> {
+        let rows = diesel::update(attempts::table.find((Id::from(voicemail), number)))
+            .filter(attempts::end_time.is_null())
+            .set((
+                attempts::end_time.eq(Some(Ts(end.end_time))),
+                attempts::outcome.eq(Some(end.outcome as i16)),
+                attempts::failure_reason.eq(end.failure_reason.map(|r| r as i16)),
+                attempts::carrier_reference.eq(&end.words.reference),
+                attempts::carrier_code.eq(&end.words.code),
+                attempts::carrier_detail.eq(&end.words.detail),
+            ))
+            .execute(self.conn)?;
+        Ok(rows == 1)
+    }
+
+    fn find_attempts(&mut self, voicemail: VoicemailId) -> Result<Vec<Attempt>> {
+        let rows: Vec<AttemptRow> = attempts::table
+            .filter(attempts::voicemail_id.eq(Id::from(voicemail)))
+            .order(attempts::number)
+            .select(AttemptRow::as_select())
+            .load(self.conn)?;
+        rows.into_iter().map(AttemptRow::read).collect()
+    }
+
+    fn set_late_outcome(&mut self, voicemail: VoicemailId, number: i32, late_outcome: &str) -> Result<()> {
+        let rows = diesel::update(attempts::table.find((Id::from(voicemail), number)))
+            .set(attempts::late_outcome.eq(late_outcome))
+            .execute(self.conn)?;
+        Error::unless_one("attempts", rows)
+    }
+}

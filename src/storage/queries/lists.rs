@@ -1,0 +1,77 @@
+//! What all lists share: their order and paging, and the filters of voicemails.
+
+/// Newest first by (create_time, id), from behind the page before. The first condition is what an
+/// index can seek to; the second sorts out rows of the same microsecond.
+macro_rules! page {
+    ($query:expr, $table:ident, $page:expr) => {{
+        let mut query = $query;
+        if let Some((time, id)) = $page.after {
+            let (time, id) = ($crate::storage::values::Ts(time), $crate::storage::values::Id(id));
+            query = query
+                .filter($table::create_time.le(time))
+                .filter($table::create_time.lt(time).or($table::id.lt(id)));
+        }
+        query
+            .order(($table::create_time.desc(), $table::id.desc()))
+            .limit($page.limit)
+    }};
+}
+
+/// Every filter that is given, on a boxed query over `voicemails`.
+macro_rules! filtered {
+    ($query:expr, $workspace:expr, $filter:expr) => {{
+        use diesel::dsl::exists;
+        let filter: &$crate::storage::VoicemailFilter = $filter;
+        let mut query = $query.filter(voicemails::workspace_id.eq($workspace.0));
+        if let Some(id) = filter.use_case_id {
+            query = query.filter(voicemails::use_case_id.eq(Id::from(id)));
+        }
+        if let Some(id) = filter.setup_id {
+            query = query.filter(voicemails::setup_id.eq(Id::from(id)));
+        }
+        if !filter.statuses.is_empty() {
+            let codes: Vec<i16> = filter.statuses.iter().map(|s| *s as i16).collect();
+            query = query.filter(voicemails::status.eq_any(codes));
+        }
+        if !filter.failure_reasons.is_empty() {
+            let codes: Vec<i16> = filter.failure_reasons.iter().map(|r| *r as i16).collect();
+            query = query.filter(voicemails::failure_reason.eq_any(codes));
+        }
+        if let Some(number) = &filter.recipient {
+            query = query.filter(voicemails::recipient.eq(number.e164().to_owned()));
+        }
+        if let Some(number) = &filter.sender {
+            query = query.filter(voicemails::sender.eq(number.e164().to_owned()));
+        }
+        if let Some(request_id) = &filter.request_id {
+            query = query.filter(voicemails::request_id.eq(request_id.clone()));
+        }
+        for (key, value) in &filter.labels {
+            let labelled = voicemail_labels::table
+                .filter(voicemail_labels::workspace_id.eq($workspace.0))
+                .filter(voicemail_labels::key.eq(key.clone()))
+                .filter(voicemail_labels::value.eq(value.clone()))
+                .filter(voicemail_labels::create_time.eq(voicemails::create_time))
+                .filter(voicemail_labels::voicemail_id.eq(voicemails::id));
+            query = query.filter(exists(labelled));
+        }
+        if let Some(time) = filter.create_time_from {
+            query = query.filter(voicemails::create_time.ge(Ts(time)));
+        }
+        if let Some(time) = filter.create_time_to {
+            query = query.filter(voicemails::create_time.lt(Ts(time)));
+        }
+        if let Some(time) = filter.end_time_from {
+            query = query.filter(voicemails::end_time.ge(Ts(time)));
+        }
+        if let Some(time) = filter.end_time_to {
+            query = query.filter(voicemails::end_time.lt(Ts(time)));
+        }
+        if let Some(time) = filter.update_time_from {
+            query = query.filter(voicemails::update_time.ge(Ts(time)));
+        }
+        query
+    }};
+}
+
+pub(super) use {filtered, page};

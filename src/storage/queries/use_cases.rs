@@ -1,0 +1,167 @@
+//! Use cases and the numbers that they have.
+
+use std::collections::HashMap;
+
+use diesel::dsl::max;
+use diesel::prelude::*;
+
+use super::super::{Db, phone_numbers, use_case_phone_numbers, use_cases, voicemails};
+use super::Session;
+use super::lists::page;
+use super::rows::{NumberRow, UseCaseRow};
+use crate::domain::ids::{PhoneNumberId, UseCaseId, WorkspaceId};
+use crate::domain::sender::Candidate;
+use crate::domain::telephony::NumberStatus;
+use crate::domain::time::Time;
+use crate::domain::use_case::UseCase;
+use crate::storage::values::{Id, Ts};
+use crate::storage::{Error, Lock, Page, Result, UseCaseFilter, UseCaseStore};
+
+impl UseCaseStore for Session<'_> {
+    fn insert_use_case(&mut self, use_case: &UseCase) -> Result<()> {
+        diesel::insert_into(use_cases::table)
+            .values(UseCaseRow::of(use_case))
+            .execute(self.conn)?;
+        Ok(())
+    }
+
+    fn find_use_case(&mut self, workspace: WorkspaceId, id: UseCaseId, lock: Lock) -> Result<Option<UseCase>> {
+        let query = use_cases::table
+            .filter(use_cases::id.eq(Id::from(id)))
+            .filter(use_cases::workspace_id.eq(workspace.0))
+            .filter(use_cases::delete_time.is_null())
+            .select(UseCaseRow::as_select());
+        let row: Option<UseCaseRow> = first_locked!(query, lock, self.conn, UseCaseRow)?;
+        let Some(row) = row else { return Ok(None) };
+        Ok(self.with_numbers(vec![row.read()?])?.pop())
+    }
+
+    fn list_use_cases(&mut self, workspace: WorkspaceId, filter: &UseCaseFilter, at: Page) -> Result<Vec<UseCase>> {
+        let mut query = use_cases::table
+            .filter(use_cases::workspace_id.eq(workspace.0))
+            .filter(use_cases::delete_time.is_null())
+            .select(UseCaseRow::as_select())
+            .into_boxed::<Db>();
+        if let Some(setup_id) = filter.setup_id {
+            query = query.filter(use_cases::setup_id.eq(Id::from(setup_id)));
+        }
+        if let Some(entity_name) = &filter.entity_name {
+            query = query.filter(use_cases::entity_name.eq(entity_name.clone()));
+        }
+        if let Some(name) = &filter.name {
+            query = query.filter(use_cases::name.eq(name.clone()));
+        }
+        if !filter.channels.is_empty() {
+            let codes: Vec<i16> = filter.channels.iter().map(|c| *c as i16).collect();
+            query = query.filter(use_cases::channel.eq_any(codes));
+        }
+        let rows: Vec<UseCaseRow> = page!(query, use_cases, at).load(self.conn)?;
+        let found = rows.into_iter().map(UseCaseRow::read).collect::<Result<_>>()?;
+        self.with_numbers(found)
+    }
+
+    fn update_use_case(&mut self, use_case: &UseCase) -> Result<()> {
+        let row = UseCaseRow::of(use_case);
+        let rows = diesel::update(use_cases::table)
+            .filter(use_cases::id.eq(row.id))
+            .filter(use_cases::delete_time.is_null())
+            .set((
+                use_cases::entity_name.eq(row.entity_name),
+                use_cases::name.eq(row.name),
+                use_cases::description.eq(row.description),
+                use_cases::purpose.eq(row.purpose),
+                use_cases::callback_phone_number.eq(row.callback_phone_number),
+                use_cases::opt_out_phone_number.eq(row.opt_out_phone_number),
+                use_cases::update_time.eq(row.update_time),
+            ))
+            .execute(self.conn)?;
+        Error::unless_one("use_cases", rows)
+    }
+
+    fn delete_use_case(&mut self, id: UseCaseId, now: Time) -> Result<()> {
+        let rows = diesel::update(use_cases::table)
+            .filter(use_cases::id.eq(Id::from(id)))
+            .filter(use_cases::delete_time.is_null())
+            .set(use_cases::delete_time.eq(Some(Ts(now))))
+            .execute(self.conn)?;
+        Error::unless_one("use_cases", rows)
+    }
+
+    fn assign_number(
+        &mut self,
+        workspace: WorkspaceId,
+        use_case: UseCaseId,
+        number: PhoneNumberId,
+        now: Time,
+    ) -> Result<()> {
+        diesel::insert_into(use_case_phone_numbers::table)
+            .values((
+                use_case_phone_numbers::use_case_id.eq(Id::from(use_case)),
+                use_case_phone_numbers::phone_number_id.eq(Id::from(number)),
+                use_case_phone_numbers::workspace_id.eq(workspace.0),
+                use_case_phone_numbers::assign_time.eq(Ts(now)),
+            ))
+            .on_conflict_do_nothing()
+            .execute(self.conn)?;
+        Ok(())
+    }
+
+    fn unassign_number(&mut self, use_case: UseCaseId, number: PhoneNumberId) -> Result<()> {
+        let row = (Id::from(use_case), Id::from(number));
+        diesel::delete(use_case_phone_numbers::table.find(row)).execute(self.conn)?;
+        Ok(())
+    }
+
+    fn sender_candidates(&mut self, use_case: UseCaseId, carriers: &[String]) -> Result<Vec<Candidate>> {
+        let last_used = voicemails::table
+            .filter(voicemails::workspace_id.eq(phone_numbers::workspace_id))
+            .filter(voicemails::sender.eq(phone_numbers::phone_number))
+            .select(max(voicemails::create_time))
+            .single_value();
+        let rows: Vec<(NumberRow, Option<Ts>)> = phone_numbers::table
+            .inner_join(use_case_phone_numbers::table)
+            .filter(use_case_phone_numbers::use_case_id.eq(Id::from(use_case)))
+            .filter(phone_numbers::status.eq(NumberStatus::Active as i16))
+            .filter(phone_numbers::delete_time.is_null())
+            .select((NumberRow::as_select(), last_used))
+            .load(self.conn)?;
+        let mut candidates = Vec::with_capacity(rows.len());
+        for (row, last_used) in rows {
+            let number = row.read()?;
+            if carriers.iter().any(|carrier| number.allows(carrier)) {
+                candidates.push(Candidate {
+                    id: number.id,
+                    number: number.number,
+                    last_used: last_used.map(|t| t.0),
+                });
+            }
+        }
+        Ok(candidates)
+    }
+}
+
+impl Session<'_> {
+    /// Fills in the assigned numbers of each, in the order of their assignment.
+    fn with_numbers(&mut self, mut found: Vec<UseCase>) -> Result<Vec<UseCase>> {
+        let ids: Vec<Id> = found.iter().map(|use_case| use_case.id.into()).collect();
+        let rows: Vec<(Id, Id)> = use_case_phone_numbers::table
+            .filter(use_case_phone_numbers::use_case_id.eq_any(ids))
+            .order((
+                use_case_phone_numbers::assign_time,
+                use_case_phone_numbers::phone_number_id,
+            ))
+            .select((
+                use_case_phone_numbers::use_case_id,
+                use_case_phone_numbers::phone_number_id,
+            ))
+            .load(self.conn)?;
+        let mut numbers: HashMap<Id, Vec<PhoneNumberId>> = HashMap::new();
+        for (use_case, number) in rows {
+            numbers.entry(use_case).or_default().push(number.into());
+        }
+        for use_case in &mut found {
+            use_case.phone_number_ids = numbers.remove(&use_case.id.into()).unwrap_or_default();
+        }
+        Ok(found)
+    }
+}

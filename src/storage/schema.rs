@@ -1,0 +1,178 @@
+//! The tables, written once. The two databases differ in how ids and times are written only, so
+//! each engine calls this macro with its two types; a test compares it with the migrations.
+
+macro_rules! schema {
+    ($id:ident, $ts:ident) => {
+        diesel::table! {
+            service_keys (name) { name -> Text, value -> Binary, }
+        }
+
+        diesel::table! {
+            setups (id) {
+                id -> $id,
+                workspace_id -> BigInt,
+                display_name -> Text,
+                carriers -> Text,
+                status -> SmallInt,
+                status_detail -> Text,
+                create_time -> $ts,
+                update_time -> $ts,
+                delete_time -> Nullable<$ts>,
+            }
+        }
+
+        diesel::table! {
+            phone_numbers (id) {
+                id -> $id,
+                workspace_id -> BigInt,
+                setup_id -> $id,
+                phone_number -> Text,
+                display_name -> Text,
+                status -> SmallInt,
+                carriers -> Text,
+                create_time -> $ts,
+                update_time -> $ts,
+                delete_time -> Nullable<$ts>,
+            }
+        }
+
+        diesel::table! {
+            use_cases (id) {
+                id -> $id,
+                workspace_id -> BigInt,
+                channel -> SmallInt,
+                entity_name -> Text,
+                name -> Text,
+                description -> Text,
+                setup_id -> $id,
+                purpose -> Nullable<SmallInt>,
+                callback_phone_number -> Nullable<Text>,
+                opt_out_phone_number -> Nullable<Text>,
+                create_time -> $ts,
+                update_time -> $ts,
+                delete_time -> Nullable<$ts>,
+            }
+        }
+
+        diesel::table! {
+            use_case_phone_numbers (use_case_id, phone_number_id) {
+                use_case_id -> $id,
+                phone_number_id -> $id,
+                workspace_id -> BigInt,
+                assign_time -> $ts,
+            }
+        }
+
+        diesel::table! {
+            create_requests (workspace_id, kind, request_id) {
+                workspace_id -> BigInt,
+                kind -> Text,
+                request_id -> Text,
+                resource_id -> $id,
+                content_hash -> Binary,
+                create_time -> $ts,
+            }
+        }
+
+        diesel::table! {
+            audios (id) {
+                id -> $id,
+                workspace_id -> BigInt,
+                sha256 -> Binary,
+                size_bytes -> BigInt,
+                duration_ms -> Integer,
+                create_time -> $ts,
+                last_used_time -> $ts,
+            }
+        }
+
+        diesel::table! {
+            audio_bytes (audio_id) { audio_id -> $id, bytes -> Binary, }
+        }
+
+        diesel::table! {
+            voicemails (id) {
+                id -> $id,
+                workspace_id -> BigInt,
+                use_case_id -> $id,
+                setup_id -> $id,
+                sender_id -> $id,
+                sender -> Text,
+                recipient -> Text,
+                status -> SmallInt,
+                failure_reason -> Nullable<SmallInt>,
+                status_detail -> Text,
+                simulated -> Bool,
+                audio_id -> $id,
+                labels -> Text,
+                request_id -> Nullable<Text>,
+                request_hash -> Binary,
+                create_time -> $ts,
+                update_time -> $ts,
+                schedule_time -> Nullable<$ts>,
+                expire_time -> $ts,
+                due_time -> $ts,
+                sent_time -> Nullable<$ts>,
+                end_time -> Nullable<$ts>,
+                next_time -> Nullable<$ts>,
+                held -> Bool,
+                lease_token -> Nullable<$id>,
+                tries -> Integer,
+                attempt_count -> Integer,
+                carrier -> Text,
+                latency_bucket -> Nullable<SmallInt>,
+            }
+        }
+
+        diesel::table! {
+            voicemail_labels (workspace_id, key, value, create_time, voicemail_id) {
+                workspace_id -> BigInt,
+                key -> Text,
+                value -> Text,
+                create_time -> $ts,
+                voicemail_id -> $id,
+            }
+        }
+
+        diesel::table! {
+            hand_overs (id) {
+                id -> $id,
+                workspace_id -> BigInt,
+                voicemail_id -> $id,
+                carrier -> Text,
+                request -> Binary,
+                reference -> Text,
+                in_doubt -> Bool,
+                asks -> Integer,
+                create_time -> $ts,
+            }
+        }
+
+        diesel::table! {
+            attempts (voicemail_id, number) {
+                voicemail_id -> $id,
+                number -> Integer,
+                workspace_id -> BigInt,
+                hand_over_id -> $id,
+                carrier -> Text,
+                start_time -> $ts,
+                end_time -> Nullable<$ts>,
+                outcome -> Nullable<SmallInt>,
+                failure_reason -> Nullable<SmallInt>,
+                carrier_reference -> Text,
+                carrier_code -> Text,
+                carrier_detail -> Text,
+                late_outcome -> Text,
+            }
+        }
+
+        diesel::joinable!(voicemails -> audios (audio_id));
+        diesel::joinable!(use_case_phone_numbers -> phone_numbers (phone_number_id));
+        diesel::allow_tables_to_appear_in_same_query!(
+            setups, phone_numbers, use_cases, use_case_phone_numbers, audios, audio_bytes,
+            voicemails, voicemail_labels, hand_overs, attempts,
+        );
+    };
+}
+
+pub(super) use schema;

@@ -1,0 +1,98 @@
+//! SQLite, bundled: the embedded default. One process owns the file.
+
+use diesel::prelude::*;
+use diesel::r2d2::{ConnectionManager, CustomizeConnection, Error as R2d2Error};
+use diesel::result::Error as DieselError;
+use diesel_migrations::{EmbeddedMigrations, embed_migrations};
+
+use super::error::{Error, Result};
+use crate::domain::time::Time;
+
+pub type Conn = SqliteConnection;
+pub type Db = diesel::sqlite::Sqlite;
+pub type Pool = diesel::r2d2::Pool<ConnectionManager<SqliteConnection>>;
+
+pub const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
+/// A write takes the writer's lock at once: a transaction that reads first and writes later
+/// would fail with "database is locked" whatever the busy timeout.
+pub const BEGIN: &str = "BEGIN IMMEDIATE";
+
+pub type IdSql = diesel::sql_types::Binary;
+
+/// A plan comes as a tree: id, parent, unused, text.
+pub const EXPLAIN: &str = "EXPLAIN QUERY PLAN ";
+pub type PlanSql = (
+    diesel::sql_types::Integer,
+    diesel::sql_types::Integer,
+    diesel::sql_types::Integer,
+    diesel::sql_types::Text,
+);
+pub type PlanLine = (i32, i32, i32, String);
+
+pub fn plan_text((_, _, _, line): PlanLine) -> String {
+    line
+}
+
+super::schema::schema!(Binary, BigInt);
+
+/// A write has the database to itself, so there is nothing to lock or to pass over.
+macro_rules! skip_locked {
+    ($query:expr) => {
+        $query
+    };
+}
+
+/// A write has the database to itself, so there is nothing to lock.
+macro_rules! first_locked {
+    ($query:expr, $lock:expr, $conn:expr, $row:ty) => {{
+        let _: Lock = $lock;
+        $query.first::<$row>($conn).optional()
+    }};
+}
+
+/// The number of a time's slice of `$micros` microseconds since 1970.
+macro_rules! slice_of_create_time {
+    ($micros:expr) => {
+        diesel::dsl::sql::<diesel::sql_types::Nullable<diesel::sql_types::BigInt>>(&format!(
+            "voicemails.create_time / {}",
+            $micros
+        ))
+    };
+}
+
+#[path = "queries/mod.rs"]
+pub mod queries;
+
+/// The database lives in this process, so its clock is the host's.
+pub fn database_now(_: &mut Conn) -> Result<Time> {
+    Ok(crate::clock::system_now())
+}
+
+#[derive(Debug)]
+pub struct OnAcquire;
+
+impl CustomizeConnection<SqliteConnection, R2d2Error> for OnAcquire {
+    fn on_acquire(&self, conn: &mut SqliteConnection) -> std::result::Result<(), R2d2Error> {
+        use diesel::connection::SimpleConnection;
+        // busy_timeout first, because switching to WAL may have to wait. FULL: an answered commit
+        // survives a power cut. The page cache is counted in KiB when negative.
+        conn.batch_execute(
+            "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
+             PRAGMA foreign_keys = ON; PRAGMA cache_size = -8000",
+        )
+        .map_err(R2d2Error::QueryError)
+    }
+}
+
+/// The file has one owner, so no other process migrates it.
+pub fn with_migration_lock<T>(
+    conn: &mut Conn,
+    migrate: impl FnOnce(&mut Conn) -> Result<T>,
+) -> Result<T> {
+    migrate(conn)
+}
+
+/// A commit that fails here has been rolled back: nothing lies between us and the file.
+pub fn commit_error(error: DieselError) -> Error {
+    error.into()
+}

@@ -1,0 +1,325 @@
+//! The store: which database, its connections, and how a unit of work is run on them.
+
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use diesel::r2d2::ConnectionManager;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::error::{Error, Result};
+use super::{Tx, pg, sqlite};
+use crate::clock::Clock;
+use crate::domain::time::Time;
+
+/// Which database: `sqlite://PATH` or `postgres://…`. Shown without its password.
+#[derive(Clone, PartialEq, Eq)]
+pub enum DatabaseUrl {
+    Sqlite(PathBuf),
+    Postgres(String),
+}
+
+impl DatabaseUrl {
+    /// A bare path is refused, so that a typing error does not make an empty database.
+    pub fn parse(text: &str) -> std::result::Result<DatabaseUrl, String> {
+        if let Some(path) = text.strip_prefix("sqlite://") {
+            return match path.is_empty() {
+                true => Err("the path behind `sqlite://` is missing".to_owned()),
+                false => Ok(DatabaseUrl::Sqlite(PathBuf::from(path))),
+            };
+        }
+        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            return Ok(DatabaseUrl::Postgres(text.to_owned()));
+        }
+        // What was given may hold a password, so only its first word is shown.
+        let scheme: String = text.chars().take_while(|c| c.is_ascii_alphanumeric()).take(16).collect();
+        Err(format!("it begins with `{scheme}`; allowed are `sqlite://PATH` and `postgres://USER:PASSWORD@HOST/DATABASE`"))
+    }
+}
+
+impl std::fmt::Display for DatabaseUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            DatabaseUrl::Sqlite(path) => write!(f, "sqlite://{}", path.display()),
+            DatabaseUrl::Postgres(url) => {
+                let (scheme, rest) = url.split_once("://").unwrap_or(("postgres", ""));
+                // Neither the user's part nor the parameters, where a password may stand too.
+                let place = rest.rsplit_once('@').map_or(rest, |(_, place)| place);
+                let place = place.split('?').next().unwrap_or("");
+                write!(f, "{scheme}://{place}")
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
+    }
+}
+
+/// How to open a store.
+#[derive(Debug, Clone)]
+pub struct StoreOptions {
+    pub url: DatabaseUrl,
+    /// Connections of this process; as many units of work run at once.
+    pub connections: u32,
+    pub clock: Clock,
+}
+
+/// Units of work wait this long for a connection before the caller hears UNAVAILABLE.
+const CONNECTION_WAIT: Duration = Duration::from_secs(5);
+/// One connection attempt to Postgres.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// A handle; clones share the connections.
+#[derive(Clone)]
+pub struct Store(Arc<Inner>);
+
+struct Inner {
+    engine: Engine,
+    clock: Clock,
+    connections: Arc<Semaphore>,
+    /// SQLite has one writer at a time; waiting here is fair and does not hold a thread.
+    writers: Option<Arc<Semaphore>>,
+    /// Held for as long as this process owns the SQLite file.
+    _owner: Option<File>,
+}
+
+enum Engine {
+    Postgres(pg::Pool),
+    Sqlite(sqlite::Pool),
+}
+
+/// Runs the same line for the engine at hand.
+macro_rules! on_engine {
+    ($engine:expr, $module:ident, $pool:ident => $line:expr) => {
+        match $engine {
+            Engine::Postgres($pool) => {
+                use pg as $module;
+                $line
+            }
+            Engine::Sqlite($pool) => {
+                use sqlite as $module;
+                $line
+            }
+        }
+    };
+}
+
+impl Store {
+    /// Opens the database without touching its schema. SQLite's file is made where it is missing,
+    /// and refused where another process has it.
+    pub fn open(options: &StoreOptions) -> Result<Store> {
+        let size = options.connections.max(2);
+        let (engine, owner, writers) = match &options.url {
+            DatabaseUrl::Postgres(url) => {
+                let pool = diesel::r2d2::Pool::builder()
+                    .max_size(size)
+                    .min_idle(Some(1))
+                    .connection_timeout(CONNECT_TIMEOUT)
+                    .test_on_check_out(false)
+                    .connection_customizer(Box::new(pg::OnAcquire))
+                    .build_unchecked(ConnectionManager::new(url));
+                (Engine::Postgres(pool), None, None)
+            }
+            DatabaseUrl::Sqlite(path) => {
+                let owner = own_file(path)?;
+                let text = path.to_str().ok_or_else(|| Error::Unavailable("the database's path is not UTF-8".to_owned()))?;
+                let pool = diesel::r2d2::Pool::builder()
+                    .max_size(size)
+                    .min_idle(Some(1))
+                    .connection_timeout(CONNECT_TIMEOUT)
+                    .test_on_check_out(false)
+                    .connection_customizer(Box::new(sqlite::OnAcquire))
+                    .build_unchecked(ConnectionManager::new(text));
+                (Engine::Sqlite(pool), Some(owner), Some(Arc::new(Semaphore::new(1))))
+            }
+        };
+        Ok(Store(Arc::new(Inner {
+            engine,
+            clock: options.clock.clone(),
+            connections: Arc::new(Semaphore::new(size as usize)),
+            writers,
+            _owner: owner,
+        })))
+    }
+
+    /// Brings the schema up to this program's; safe with many processes starting together.
+    pub async fn migrate(&self) -> Result<Vec<String>> {
+        self.blocking(move |inner| {
+            on_engine!(&inner.engine, engine, pool => engine::queries::migrate(pool))
+        })
+        .await
+    }
+
+    /// Migrations of this program that the database lacks, and those of the database that this
+    /// program does not know.
+    pub async fn schema_difference(&self) -> Result<SchemaDifference> {
+        self.blocking(move |inner| {
+            on_engine!(&inner.engine, engine, pool => engine::queries::schema_difference(pool))
+        })
+        .await
+    }
+
+    /// A unit of work that changes nothing.
+    pub async fn read<T, E, F>(&self, work: F) -> std::result::Result<T, E>
+    where
+        F: FnOnce(&mut dyn Tx) -> std::result::Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        let permits = [Some(self.permit(&self.0.connections).await?), None];
+        self.run(permits, move |inner| {
+            on_engine!(&inner.engine, engine, pool => engine::queries::read(pool, &inner.clock, work))
+        })
+        .await
+    }
+
+    /// A unit of work in one transaction: committed where `work` gives `Ok`, else rolled back.
+    pub async fn write<T, E, F>(&self, work: F) -> std::result::Result<T, E>
+    where
+        F: FnOnce(&mut dyn Tx) -> std::result::Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        let writer = match &self.0.writers {
+            Some(writers) => Some(self.permit(writers).await?),
+            None => None,
+        };
+        let permits = [Some(self.permit(&self.0.connections).await?), writer];
+        self.run(permits, move |inner| {
+            on_engine!(&inner.engine, engine, pool => engine::queries::write(pool, &inner.clock, work))
+        })
+        .await
+    }
+
+    /// The store's time.
+    pub async fn now(&self) -> Result<Time> {
+        match &self.0.clock {
+            Clock::Manual(clock) => Ok(clock.now()),
+            Clock::Database => self.read(|tx| tx.now()).await,
+        }
+    }
+
+    /// Is it certain that no other process works on this database?
+    pub fn is_sole_owner(&self) -> bool {
+        self.0._owner.is_some()
+    }
+
+    async fn permit(&self, semaphore: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit> {
+        let waiting = semaphore.clone().acquire_owned();
+        match tokio::time::timeout(CONNECTION_WAIT, waiting).await {
+            Ok(Ok(permit)) => Ok(permit),
+            Ok(Err(closed)) => Err(Error::Internal(closed.to_string())),
+            Err(_) => Err(Error::Unavailable(format!(
+                "no connection was free within {} s",
+                CONNECTION_WAIT.as_secs()
+            ))),
+        }
+    }
+
+    /// Runs on a blocking thread. The permits go along, so that a caller who goes away in the
+    /// middle does not let more units run than there are connections.
+    async fn run<T, E>(
+        &self,
+        permits: [Option<OwnedSemaphorePermit>; 2],
+        work: impl FnOnce(&Inner) -> std::result::Result<T, E> + Send + 'static,
+    ) -> std::result::Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        let inner = self.0.clone();
+        let span = tracing::Span::current();
+        let done = tokio::task::spawn_blocking(move || {
+            let _permits = permits;
+            span.in_scope(|| work(&inner))
+        });
+        match done.await {
+            Ok(result) => result,
+            Err(panicked) => Err(Error::Internal(panicked.to_string()).into()),
+        }
+    }
+
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Inner) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.run([None, None], work).await
+    }
+}
+
+/// How a database's schema differs from the one that this program was built with.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SchemaDifference {
+    pub missing: Vec<String>,
+    pub unknown: Vec<String>,
+}
+
+/// Takes the lock that says this process owns the database file.
+fn own_file(path: &Path) -> Result<File> {
+    let said = |what: &str, error: std::io::Error| {
+        Error::Unavailable(format!("{what} `{}`: {error}", path.display()))
+    };
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        std::fs::create_dir_all(folder).map_err(|e| said("can't make the folder of", e))?;
+    }
+    let mut lock_path = path.as_os_str().to_owned();
+    lock_path.push(".lock");
+    let lock = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(lock_path)
+        .map_err(|e| said("can't open the lock of", e))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(Error::Unavailable(format!(
+            "another process has the database `{}`; stop it, or give each its own --data-dir, or use Postgres for several processes",
+            path.display()
+        ))),
+        Err(TryLockError::Error(error)) => Err(said("can't lock", error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_shown_without_its_password() {
+        for url in [
+            "postgres://me:secret@db.example:5432/ringless",
+            "postgres://db.example:5432/ringless?user=me&password=secret",
+        ] {
+            let parsed = DatabaseUrl::parse(url).expect("a Postgres URL");
+            assert_eq!(parsed.to_string(), "postgres://db.example:5432/ringless");
+            assert_eq!(format!("{parsed:?}"), "postgres://db.example:5432/ringless");
+        }
+    }
+
+    #[test]
+    fn a_bare_path_or_another_database_is_refused_without_being_repeated() {
+        for url in ["ringless.db", "./data/x", "mysql://me:secret@host/db", "", "sqlite://"] {
+            let refused = DatabaseUrl::parse(url).expect_err(url);
+            assert!(!refused.contains("secret"));
+        }
+    }
+
+    #[test]
+    fn a_second_owner_of_a_sqlite_file_is_refused() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let options = StoreOptions {
+            url: DatabaseUrl::Sqlite(folder.path().join("deep/er/ringless.db")),
+            connections: 2,
+            clock: Clock::Database,
+        };
+        let first = Store::open(&options).expect("nobody has it");
+        let refused = Store::open(&options).err().expect("the first has it");
+        assert!(refused.to_string().contains("another process has the database"), "{refused}");
+        drop(first);
+        assert!(Store::open(&options).is_ok());
+    }
+}

@@ -1,0 +1,245 @@
+//! What storage promises, by noun. Each method is one or a few statements within the unit of work
+//! that it is called in; `Option` means "not found", and deleted rows are not found.
+
+use crate::domain::attempt::{Attempt, CarrierWords, OutcomeKind};
+use crate::domain::delivery::{Delivery, HandOver};
+use crate::domain::failure::FailureReason;
+use crate::domain::ids::{
+    AudioId, HandOverId, LeaseToken, PhoneNumberId, SetupId, UseCaseId, VoicemailId, WorkspaceId,
+};
+use crate::domain::labels::Labels;
+use crate::domain::phone::PhoneNumber;
+use crate::domain::report::{Dimension, Slice};
+use crate::domain::sender::Candidate;
+use crate::domain::telephony::{NumberStatus, SenderNumber, Setup, SetupStatus};
+use crate::domain::time::Time;
+use crate::domain::use_case::{Channel, UseCase};
+use crate::domain::voicemail::{Audio, Status, Voicemail};
+
+use super::Result;
+
+/// A unit of work.
+pub trait Tx:
+    TelephonyStore + UseCaseStore + AudioStore + VoicemailStore + ReportStore + DeliveryStore
+{
+    /// The store's time, the same throughout a write.
+    fn now(&mut self) -> Result<Time>;
+
+    /// A key that this service made for itself, made at the first call.
+    fn service_key(&mut self, name: &str, fresh: &[u8]) -> Result<Vec<u8>>;
+
+    /// Fails where the database does not answer.
+    fn ping(&mut self) -> Result<()>;
+}
+
+/// Whether a row that is read stays as it is until the unit of work ends. On SQLite a write has
+/// the whole database to itself, so there it makes no difference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lock {
+    None,
+    /// Others may read and lock it like this too.
+    Share,
+    /// Nobody else may change or lock it.
+    Update,
+}
+
+/// A page of a list, newest first by (create_time, id).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Page {
+    pub limit: i64,
+    /// The last row of the page before.
+    pub after: Option<(Time, uuid::Uuid)>,
+}
+
+pub trait TelephonyStore {
+    fn insert_setup(&mut self, setup: &Setup) -> Result<()>;
+    fn find_setup(&mut self, workspace: WorkspaceId, id: SetupId, lock: Lock) -> Result<Option<Setup>>;
+    fn list_setups(&mut self, workspace: WorkspaceId, statuses: &[SetupStatus], page: Page) -> Result<Vec<Setup>>;
+    /// Writes display name, carriers, status and its detail where the status still is `before`.
+    fn update_setup(&mut self, setup: &Setup, before: SetupStatus) -> Result<()>;
+    fn delete_setup(&mut self, id: SetupId, now: Time) -> Result<()>;
+    /// Has it living numbers, living use cases, or voicemails on their way?
+    fn is_setup_in_use(&mut self, id: SetupId) -> Result<bool>;
+
+    fn insert_number(&mut self, number: &SenderNumber) -> Result<()>;
+    fn find_number(&mut self, workspace: WorkspaceId, id: PhoneNumberId, lock: Lock) -> Result<Option<SenderNumber>>;
+    fn list_numbers(&mut self, workspace: WorkspaceId, filter: &NumberFilter, page: Page) -> Result<Vec<SenderNumber>>;
+    fn update_number(&mut self, number: &SenderNumber) -> Result<()>;
+    fn delete_number(&mut self, id: PhoneNumberId, now: Time) -> Result<()>;
+    /// Has a living use case got it?
+    fn is_number_assigned(&mut self, id: PhoneNumberId) -> Result<bool>;
+
+    /// The create that this request id stands for: the resource's id and the content's hash.
+    fn find_create_request(&mut self, workspace: WorkspaceId, kind: &str, request_id: &str) -> Result<Option<(uuid::Uuid, Vec<u8>)>>;
+    fn insert_create_request(&mut self, request: &CreateRequest) -> Result<()>;
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NumberFilter {
+    pub setup_id: Option<SetupId>,
+    pub use_case_id: Option<UseCaseId>,
+    pub statuses: Vec<NumberStatus>,
+}
+
+/// A create that carried a request id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CreateRequest {
+    pub workspace_id: WorkspaceId,
+    pub kind: &'static str,
+    pub request_id: String,
+    pub resource_id: uuid::Uuid,
+    pub content_hash: Vec<u8>,
+    pub create_time: Time,
+}
+
+pub trait UseCaseStore {
+    fn insert_use_case(&mut self, use_case: &UseCase) -> Result<()>;
+    fn find_use_case(&mut self, workspace: WorkspaceId, id: UseCaseId, lock: Lock) -> Result<Option<UseCase>>;
+    fn list_use_cases(&mut self, workspace: WorkspaceId, filter: &UseCaseFilter, page: Page) -> Result<Vec<UseCase>>;
+    fn update_use_case(&mut self, use_case: &UseCase) -> Result<()>;
+    fn delete_use_case(&mut self, id: UseCaseId, now: Time) -> Result<()>;
+    /// Does nothing where it is assigned already.
+    fn assign_number(&mut self, workspace: WorkspaceId, use_case: UseCaseId, number: PhoneNumberId, now: Time) -> Result<()>;
+    /// Does nothing where it is not assigned.
+    fn unassign_number(&mut self, use_case: UseCaseId, number: PhoneNumberId) -> Result<()>;
+    /// The numbers that may send for it: assigned, active, living, and allowed with one of `carriers`.
+    fn sender_candidates(&mut self, use_case: UseCaseId, carriers: &[String]) -> Result<Vec<Candidate>>;
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UseCaseFilter {
+    pub setup_id: Option<SetupId>,
+    pub entity_name: Option<String>,
+    pub name: Option<String>,
+    pub channels: Vec<Channel>,
+}
+
+/// Audio and its bytes. The bytes are reached through the last four methods only, which is the
+/// room for keeping them elsewhere (object storage) one day.
+pub trait AudioStore {
+    fn find_audio(&mut self, workspace: WorkspaceId, id: AudioId) -> Result<Option<Audio>>;
+    fn find_audio_by_hash(&mut self, workspace: WorkspaceId, sha256: &[u8; 32]) -> Result<Option<Audio>>;
+    /// Stores it, or gives the audio of the same bytes that is there already; counts as a use.
+    fn put_audio(&mut self, workspace: WorkspaceId, audio: &Audio, bytes: &[u8]) -> Result<Audio>;
+    /// Notes that it is used now, so that it is kept.
+    fn touch_audio(&mut self, id: AudioId) -> Result<()>;
+    /// `length` bytes from `offset`, fewer at the end.
+    fn read_audio_part(&mut self, id: AudioId, offset: u64, length: u64) -> Result<Vec<u8>>;
+    fn read_audio(&mut self, id: AudioId) -> Result<Option<Vec<u8>>>;
+    /// Drops audio that no voicemail names and that was last used before `before`; at most `limit`.
+    fn drop_unused_audio(&mut self, before: Time, limit: i64) -> Result<usize>;
+}
+
+pub trait VoicemailStore {
+    /// `false`, and nothing written, where its request id is taken.
+    fn insert_voicemail(&mut self, voicemail: &NewVoicemail) -> Result<bool>;
+    /// With its attempts.
+    fn find_voicemail(&mut self, workspace: WorkspaceId, id: VoicemailId) -> Result<Option<Voicemail>>;
+    /// The voicemail of a request id, and the hash of what was asked for.
+    fn find_request(&mut self, workspace: WorkspaceId, request_id: &str) -> Result<Option<(Voicemail, Vec<u8>)>>;
+    /// Without attempts.
+    fn list_voicemails(&mut self, workspace: WorkspaceId, filter: &VoicemailFilter, page: Page) -> Result<Vec<Voicemail>>;
+    /// How the database would run [`Self::list_voicemails`]: for the tests of indexes.
+    fn explain_list(&mut self, workspace: WorkspaceId, filter: &VoicemailFilter, page: Page) -> Result<String>;
+    /// The sender of the newest voicemail to this recipient in this use case that was not
+    /// cancelled or skipped.
+    fn last_sender(&mut self, use_case: UseCaseId, recipient: &PhoneNumber) -> Result<Option<PhoneNumber>>;
+    /// Are voicemails of this use case ACCEPTED, SENDING or SENT?
+    fn is_use_case_in_flight(&mut self, use_case: UseCaseId) -> Result<bool>;
+    /// How many are ACCEPTED, counted up to `at_most`.
+    fn count_waiting(&mut self, workspace: WorkspaceId, at_most: i64) -> Result<i64>;
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewVoicemail {
+    pub voicemail: Voicemail,
+    pub request_hash: Vec<u8>,
+}
+
+/// All that are given must hold.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct VoicemailFilter {
+    pub use_case_id: Option<UseCaseId>,
+    pub setup_id: Option<SetupId>,
+    pub statuses: Vec<Status>,
+    pub failure_reasons: Vec<FailureReason>,
+    pub recipient: Option<PhoneNumber>,
+    pub sender: Option<PhoneNumber>,
+    pub request_id: Option<String>,
+    pub labels: Labels,
+    pub create_time_from: Option<Time>,
+    pub create_time_to: Option<Time>,
+    pub end_time_from: Option<Time>,
+    pub end_time_to: Option<Time>,
+    pub update_time_from: Option<Time>,
+}
+
+pub trait ReportStore {
+    /// Counts by status and by each of `dimensions`.
+    fn report_slices(&mut self, workspace: WorkspaceId, filter: &VoicemailFilter, dimensions: &[Dimension], simulated: Option<bool>) -> Result<Vec<Slice>>;
+}
+
+/// What the worker reads and writes. Rows of all workspaces.
+pub trait DeliveryStore {
+    /// Rows that a worker may touch now, longest due first, locked for this unit of work and
+    /// passing over what another worker has locked.
+    fn due(&mut self, limit: i64) -> Result<Vec<Delivery>>;
+    /// When the next row becomes due; `None` where none will.
+    fn next_due_time(&mut self) -> Result<Option<Time>>;
+    fn find_delivery(&mut self, workspace: WorkspaceId, id: VoicemailId, lock: Lock) -> Result<Option<Delivery>>;
+    /// Writes `after` where status and lease still are those of `guard`; anything but one row is
+    /// [`super::Error::Guard`].
+    fn save_delivery(&mut self, guard: Guard, after: &Delivery) -> Result<()>;
+    /// Writes the sender that was chosen anew.
+    fn save_sender(&mut self, delivery: &Delivery) -> Result<()>;
+    /// Lets what was held for these setups (all setups: `None`) go on now; says how many.
+    fn release_held(&mut self, setup: Option<SetupId>) -> Result<usize>;
+    /// SENDING rows go back to be looked at now. Only where it is certain that no other worker lives.
+    fn end_all_leases(&mut self) -> Result<usize>;
+
+    fn insert_hand_over(&mut self, hand_over: &HandOver) -> Result<()>;
+    /// The newest hand-over of a voicemail.
+    fn last_hand_over(&mut self, voicemail: VoicemailId) -> Result<Option<HandOver>>;
+    fn save_hand_over(&mut self, hand_over: &HandOver) -> Result<()>;
+    fn insert_attempt(&mut self, attempt: &NewAttempt) -> Result<()>;
+    /// Writes the end of an attempt that has none; says whether it had none.
+    fn end_attempt(&mut self, voicemail: VoicemailId, number: i32, end: &AttemptEnd) -> Result<bool>;
+    fn find_attempts(&mut self, voicemail: VoicemailId) -> Result<Vec<Attempt>>;
+    fn set_late_outcome(&mut self, voicemail: VoicemailId, number: i32, late_outcome: &str) -> Result<()>;
+}
+
+/// What a row must still be for a write to count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Guard {
+    pub voicemail_id: VoicemailId,
+    pub status: Status,
+    pub lease_token: Option<LeaseToken>,
+}
+
+impl Guard {
+    pub fn of(delivery: &Delivery) -> Guard {
+        Guard {
+            voicemail_id: delivery.voicemail_id,
+            status: delivery.status,
+            lease_token: delivery.lease_token,
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewAttempt {
+    pub voicemail_id: VoicemailId,
+    pub number: i32,
+    pub workspace_id: WorkspaceId,
+    pub hand_over_id: HandOverId,
+    pub carrier: String,
+    pub start_time: Time,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttemptEnd {
+    pub end_time: Time,
+    pub outcome: OutcomeKind,
+    pub failure_reason: Option<FailureReason>,
+    pub words: CarrierWords,
+}

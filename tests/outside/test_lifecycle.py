@@ -1,0 +1,190 @@
+"""Crashes, stops and a database that goes away: what was accepted is delivered, once."""
+
+import contextlib
+import signal
+import socket
+import threading
+import time
+import unittest
+from urllib.parse import urlsplit, urlunsplit
+
+from grpc_health.v1 import health_pb2
+from support import DEADLINE, MP3, Case, Server, another_mp3, fictional, new_database, on_postgres, poll, use_case_api
+
+SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
+# A hand-over that a crash left behind is taken up again when its lease ends.
+LEASE_DEADLINE = 240.0
+
+
+class OwnServer(Case):
+    """A test with a server of its own, for it is stopped."""
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        pass
+
+    def start(self, **arguments) -> None:
+        self.server = Server(**arguments).start()
+        self.addCleanup(self.server.kill)
+        self.fresh_client()
+
+    def fresh_client(self) -> None:
+        assert self.server.client
+        self.client = self.server.client
+
+    def demo_use_case(self) -> str:
+        found = self.client.use_cases.ListUseCases(use_case_api.ListUseCasesRequest(name="Demo"), timeout=DEADLINE)
+        return str(found.use_cases[0].id)
+
+
+class KillNine(OwnServer):
+    def test_what_was_accepted_is_delivered_once_after_a_kill(self) -> None:
+        self.start()
+        use_case = self.demo_use_case()
+        accepted = []
+        for index in range(5):  # five lives: each ends right behind an ACCEPTED answer
+            accepted.append(
+                self.client.send(use_case, fictional(index, area=415), another_mp3(), request_id=f"kill-{index}")
+            )
+            self.server.kill()
+            self.server.start()
+            self.fresh_client()
+        for index, voicemail in enumerate(accepted):
+            ended = self.client.until_end(voicemail.id, LEASE_DEADLINE)
+            self.assert_status(ended, "DELIVERED")
+            self.assertEqual(len(self.server.drops_of(voicemail.id)), 1)
+            files = [file.name for file in self.server.mailbox(ended.recipient_phone_number).glob("*.mp3")]
+            self.assertEqual(files, [f"{voicemail.id}.mp3"])
+            # And a caller who never saw the answer gets the same voicemail.
+            self.assertEqual([found.id for found in self.client.list(request_id=f"kill-{index}")], [voicemail.id])
+
+    def test_a_kill_in_the_middle_of_many_deliveries_drops_each_once(self) -> None:
+        self.start()
+        use_case = self.demo_use_case()
+        audio = self.client.upload(MP3)
+        ids = [
+            self.client.create(use_case, fictional(index % 50, area=503), audio_id=audio.id).id for index in range(60)
+        ]
+        self.server.kill()
+        self.server.start()
+        self.fresh_client()
+        for voicemail_id in ids:
+            self.assert_status(self.client.until_end(voicemail_id, LEASE_DEADLINE), "DELIVERED")
+        dropped = [drop["voicemail_id"] for drop in self.server.drops()]
+        self.assertEqual(sorted(dropped), sorted(ids))
+
+
+class Termination(OwnServer):
+    def test_sigterm_turns_health_first_then_ends_with_0(self) -> None:
+        self.start()
+        use_case = self.demo_use_case()
+        watch = self.client.health.Watch(health_pb2.HealthCheckRequest(service=""), timeout=DEADLINE)
+        self.assertEqual(next(watch).status, SERVING)
+        sent = self.client.send(use_case, fictional(1, area=512), another_mp3())
+
+        assert self.server.process
+        self.server.process.send_signal(signal.SIGTERM)
+        began = time.monotonic()
+        self.assertEqual(next(watch).status, NOT_SERVING)
+        # In the drain delay calls are still served, and load balancers are told to look elsewhere.
+        self.assertEqual(self.client.get(sent.id).id, sent.id)
+        self.assertEqual(self.server.http_status("/readyz"), 503)
+        self.assertEqual(self.server.http_status("/livez"), 200)
+        # The open Watch does not hold it up: 25 s in all are promised, and some more given.
+        self.assertEqual(self.server.process.wait(timeout=DEADLINE), 0, self.server.output())
+        self.assertLess(time.monotonic() - began, 40)
+
+        self.server.start()
+        self.fresh_client()
+        self.assert_status(self.client.until_end(sent.id, LEASE_DEADLINE), "DELIVERED")
+        self.assertEqual(len(self.server.drops_of(sent.id)), 1)
+
+
+@unittest.skipUnless(on_postgres(), "SQLite has no connection to cut")
+class DatabaseAway(OwnServer):
+    def test_calls_are_refused_while_it_is_away_and_work_again_behind(self) -> None:
+        url = urlsplit(new_database() or "")
+        with Cable(url.hostname or "", url.port or 5432) as cable:
+            through = urlunsplit(url._replace(netloc=f"{url.username}@127.0.0.1:{cable.port}"))
+            self.start(database_url=through)
+            use_case = self.demo_use_case()
+            self.assert_status(
+                self.client.until_end(self.client.send(use_case, fictional(1, area=602), MP3).id), "DELIVERED"
+            )
+
+            cable.cut()
+            refusal = self.refused(
+                "UNAVAILABLE",
+                "STORAGE_UNAVAILABLE",
+                lambda: self.client.send(use_case, fictional(2, area=602), MP3, request_id="away"),
+            )
+            self.assertNotIn(str(cable.port), refusal.message)
+            poll("health to follow the database", lambda: self.health(), lambda status: status == NOT_SERVING)
+            poll(
+                "/readyz to follow the database",
+                lambda: self.server.http_status("/readyz"),
+                lambda status: status == 503,
+            )
+            self.assertEqual(self.server.http_status("/livez"), 200)
+
+            cable.mend()
+            poll("health to come back", lambda: self.health(), lambda status: status == SERVING)
+            sent = self.client.send(use_case, fictional(2, area=602), MP3, request_id="away")
+            self.assert_status(self.client.until_end(sent.id), "DELIVERED")
+            self.assertEqual(len(self.server.drops_of(sent.id)), 1)
+
+    def health(self) -> int:
+        return int(self.client.health.Check(health_pb2.HealthCheckRequest(), timeout=DEADLINE).status)
+
+
+class Cable:
+    """A loopback connection to another port that can be cut and mended."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self.to = (host, port)
+        self.whole = True
+        self.ends: list[socket.socket] = []
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def __enter__(self) -> "Cable":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.cut()
+        self.listener.close()
+
+    def cut(self) -> None:
+        self.whole = False
+        for end in self.ends:
+            for act in (lambda: end.shutdown(socket.SHUT_RDWR), end.close):
+                with contextlib.suppress(OSError):
+                    act()
+        self.ends = []
+
+    def mend(self) -> None:
+        self.whole = True
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                near, _ = self.listener.accept()
+            except OSError:
+                return
+            if not self.whole:
+                near.close()
+                continue
+            far = socket.create_connection(self.to)
+            self.ends += [near, far]
+            for source, sink in ((near, far), (far, near)):
+                threading.Thread(target=self._copy, args=(source, sink), daemon=True).start()
+
+    @staticmethod
+    def _copy(source: socket.socket, sink: socket.socket) -> None:
+        try:
+            while data := source.recv(65536):
+                sink.sendall(data)
+            sink.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
