@@ -27,6 +27,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     )?;
     tonic_prost_build::configure()
         .bytes(".ringless.v1")
+        // Sorted maps, so that equal requests are equal bytes (page tokens are bound to them).
+        .btree_map(".ringless.v1")
         .compile_fds(compiler.file_descriptor_set())?;
     Ok(())
 }

@@ -22,9 +22,10 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-import grpc
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
+
+import grpc
 
 sys.path.insert(0, str(Path(__file__).parent / "generated"))
 from ringless.v1 import voicemail_pb2 as vm

@@ -47,19 +47,29 @@ pub fn tell(bytes: &[u8], is_end: bool) -> Format {
 /// Two ADTS headers, the second where the first says, or one whose frame is all there is. The sync word alone would also fit a stray
 /// byte pair before an MP3.
 fn tell_adts(bytes: &[u8], is_end: bool) -> Format {
-    let Some(frame_bytes) = adts_frame_bytes(bytes) else { return Format::Open(guess(bytes)) };
+    let Some(frame_bytes) = adts_frame_bytes(bytes) else {
+        return Format::Open(guess(bytes));
+    };
     let needed = frame_bytes + ADTS_HEADER_BYTES;
     if bytes.len() < needed && !is_end {
         return Format::NeedsMore;
     }
     let next = bytes.get(frame_bytes..).unwrap_or(&[]);
-    let is_followed = adts_frame_bytes(next).is_some() && next[1] == bytes[1] && next[2] & 0xFC == bytes[2] & 0xFC;
-    if next.is_empty() || is_followed { Format::Other(Found::Adts) } else { Format::Open(guess(bytes)) }
+    let is_followed = adts_frame_bytes(next).is_some()
+        && next[1] == bytes[1]
+        && next[2] & 0xFC == bytes[2] & 0xFC;
+    if next.is_empty() || is_followed {
+        Format::Other(Found::Adts)
+    } else {
+        Format::Open(guess(bytes))
+    }
 }
 
 fn adts_frame_bytes(bytes: &[u8]) -> Option<usize> {
     let header: &[u8; ADTS_HEADER_BYTES] = bytes.first_chunk()?;
-    let length = usize::from(header[3] & 3) << 11 | usize::from(header[4]) << 3 | usize::from(header[5]) >> 5;
+    let length = usize::from(header[3] & 3) << 11
+        | usize::from(header[4]) << 3
+        | usize::from(header[5]) >> 5;
     let is_sync = header[0] == 0xFF && header[1] & 0xF6 == 0xF0;
     (is_sync && length >= ADTS_HEADER_BYTES).then_some(length)
 }
@@ -90,5 +100,8 @@ fn is_text(bytes: &[u8]) -> bool {
         }
         Err(_) => return false,
     };
-    !valid.is_empty() && !valid.chars().any(|char| char.is_control() && !char.is_whitespace())
+    !valid.is_empty()
+        && !valid
+            .chars()
+            .any(|char| char.is_control() && !char.is_whitespace())
 }

@@ -16,9 +16,9 @@ pub const TICKS_PER_SECOND: u64 = 14_112_000;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Layer {
-    I,
-    II,
-    III,
+    One,
+    Two,
+    Three,
 }
 
 /// The bits in which the headers of one chain agree: sync word, version, layer and sampling rate. Bit rate and channels may differ.
@@ -38,14 +38,22 @@ impl Header {
     #[inline]
     pub fn parse(bytes: &[u8]) -> Option<Header> {
         let word = u32::from_be_bytes(*bytes.first_chunk()?);
-        if word < 0xFFE0_0000 { None } else { Header::of_word(word) }
+        if word < 0xFFE0_0000 {
+            None
+        } else {
+            Header::of_word(word)
+        }
     }
 
     /// Reads the header at the start of `bytes` where it can follow this one in a chain.
     #[inline]
     pub fn parse_next(&self, bytes: &[u8]) -> Option<Header> {
         let word = u32::from_be_bytes(*bytes.first_chunk()?);
-        if (word ^ self.word) & CHAIN_BITS == 0 { Header::of_word(word) } else { None }
+        if (word ^ self.word) & CHAIN_BITS == 0 {
+            Header::of_word(word)
+        } else {
+            None
+        }
     }
 
     #[inline]
@@ -53,7 +61,10 @@ impl Header {
         let unpadded = UNPADDED_BYTES[(word >> 10) as usize & 0x7FF];
         let slot_bytes = if layer_bits(word) == 3 { 4 } else { 1 };
         let padding = ((word >> 9) & 1) as u16 * slot_bytes;
-        (unpadded != 0).then_some(Header { word, frame_bytes: unpadded + padding })
+        (unpadded != 0).then_some(Header {
+            word,
+            frame_bytes: unpadded + padding,
+        })
     }
 
     pub fn bytes(&self) -> [u8; HEADER_BYTES] {
@@ -67,10 +78,10 @@ impl Header {
 
     pub fn layer(&self) -> Layer {
         match layer_bits(self.word) {
-            3 => Layer::I,
-            2 => Layer::II,
+            3 => Layer::One,
+            2 => Layer::Two,
             // 0 is no layer and is never read.
-            _ => Layer::III,
+            _ => Layer::Three,
         }
     }
 
@@ -175,11 +186,20 @@ const fn samples(word: u32) -> u32 {
     }
 }
 
-const KBPS_LAYER_3_MPEG_1: [u32; 15] = [0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320];
-const KBPS_LAYER_2_MPEG_1: [u32; 15] = [0, 32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384];
-const KBPS_LAYER_1_MPEG_1: [u32; 15] = [0, 32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448];
-const KBPS_LAYERS_2_3_MPEG_2: [u32; 15] = [0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160];
-const KBPS_LAYER_1_MPEG_2: [u32; 15] = [0, 32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256];
+const KBPS_LAYER_3_MPEG_1: [u32; 15] = [
+    0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320,
+];
+const KBPS_LAYER_2_MPEG_1: [u32; 15] = [
+    0, 32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384,
+];
+const KBPS_LAYER_1_MPEG_1: [u32; 15] = [
+    0, 32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448,
+];
+const KBPS_LAYERS_2_3_MPEG_2: [u32; 15] =
+    [0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160];
+const KBPS_LAYER_1_MPEG_2: [u32; 15] = [
+    0, 32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256,
+];
 
 /// The frame's length without padding; 0 for free format and for headers that are not valid.
 const fn unpadded_bytes(word: u32) -> u32 {
@@ -220,12 +240,22 @@ struct Measure {
 
 /// What follows from the six bits of version, layer and sampling rate.
 static MEASURES: [Measure; 64] = {
-    let mut table = [const { Measure { hz: 0, samples: 0, ticks: 0 } }; 64];
+    let mut table = [const {
+        Measure {
+            hz: 0,
+            samples: 0,
+            ticks: 0,
+        }
+    }; 64];
     let mut index = 0;
     while index < table.len() {
         let word = (index as u32 >> 2) << 17 | (index as u32 & 3) << 10;
         let ticks = samples(word) as u64 * (TICKS_PER_SECOND / hz(word) as u64);
-        table[index] = Measure { hz: hz(word), samples: samples(word), ticks };
+        table[index] = Measure {
+            hz: hz(word),
+            samples: samples(word),
+            ticks,
+        };
         index += 1;
     }
     table

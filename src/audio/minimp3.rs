@@ -55,13 +55,19 @@ impl Decoder {
     /// About a thousand times cheaper than decoding it.
     #[inline]
     pub fn confirms(&mut self, header: &Header, frame: &[u8]) -> bool {
-        if header.layer() != Layer::III || header.frame_bytes() != frame.len() {
+        if header.layer() != Layer::Three || header.frame_bytes() != frame.len() {
             return false;
         }
         let mut info = empty_info();
         // SAFETY: `frame` is readable for its length, a Layer III frame's (at most 1,441); a null `pcm` asks for the header alone.
         let samples = unsafe {
-            mp3dec_decode_frame(&mut *self.state, frame.as_ptr(), frame.len() as i32, std::ptr::null_mut(), &mut info)
+            mp3dec_decode_frame(
+                &mut *self.state,
+                frame.as_ptr(),
+                frame.len() as i32,
+                std::ptr::null_mut(),
+                &mut info,
+            )
         };
         // All of these are small and positive, so that the casts change nothing.
         samples as u32 == header.samples()
@@ -111,9 +117,17 @@ impl Decoder {
 
 /// The header of `frame` if it is one whole Layer III frame and nothing more.
 fn whole_frame(frame: &[u8]) -> Option<Header> {
-    Header::parse(frame).filter(|header| header.layer() == Layer::III && header.frame_bytes() == frame.len())
+    Header::parse(frame)
+        .filter(|header| header.layer() == Layer::Three && header.frame_bytes() == frame.len())
 }
 
 fn empty_info() -> mp3dec_frame_info_t {
-    mp3dec_frame_info_t { frame_bytes: 0, frame_offset: 0, channels: 0, hz: 0, layer: 0, bitrate_kbps: 0 }
+    mp3dec_frame_info_t {
+        frame_bytes: 0,
+        frame_offset: 0,
+        channels: 0,
+        hz: 0,
+        layer: 0,
+        bitrate_kbps: 0,
+    }
 }

@@ -66,7 +66,9 @@ impl Judge {
         self.size_bytes += within.len() as u64;
         self.walk.push(within)?;
         if within.len() < chunk.len() {
-            return Err(Refusal::TooLarge { limit_bytes: BYTES_MAX });
+            return Err(Refusal::TooLarge {
+                limit_bytes: BYTES_MAX,
+            });
         }
         self.hash.update(within);
         self.tail.push(within);
@@ -147,7 +149,10 @@ impl Tail {
         let chunk = &chunk[chunk.len().saturating_sub(tags::TAIL_BYTES)..];
         // Twice the length is let grow before the old half is dropped, so that single-byte chunks do not cost a move each.
         if self.bytes.len() + chunk.len() > 2 * tags::TAIL_BYTES {
-            let surplus = self.bytes.len().saturating_sub(tags::TAIL_BYTES - chunk.len());
+            let surplus = self
+                .bytes
+                .len()
+                .saturating_sub(tags::TAIL_BYTES - chunk.len());
             self.bytes.drain(..surplus);
         }
         self.bytes.extend_from_slice(chunk);

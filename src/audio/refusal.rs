@@ -6,9 +6,13 @@ use std::time::Duration;
 /// One variant per reason a caller can do something about.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    #[error("no audio was sent; an MP3 of 10 to 60 s is needed. Send its bytes in chunks after the metadata")]
+    #[error(
+        "no audio was sent; an MP3 of 10 to 60 s is needed. Send its bytes in chunks after the metadata"
+    )]
     Missing,
-    #[error("the audio is not an MP3: {found}; MPEG audio layer III is needed. Convert it to MP3 and send again")]
+    #[error(
+        "the audio is not an MP3: {found}; MPEG audio layer III is needed. Convert it to MP3 and send again"
+    )]
     NotMp3 { found: Found },
     #[error("the MP3 is damaged: {damage}. Export it again from the original recording")]
     Corrupt { damage: Damage },
@@ -38,9 +42,19 @@ impl Refusal {
             Refusal::Missing => Vec::new(),
             Refusal::NotMp3 { found } => vec![("found", found.name().to_owned())],
             Refusal::Corrupt { damage } => damage.metadata(),
-            Refusal::TooShort { duration } => vec![("duration", format!("{}s", seconds(*duration)))],
-            Refusal::TooLong { counted } => vec![("counted_duration", format!("{}s", seconds(*counted)))],
-            Refusal::TooLarge { limit_bytes } => vec![("limit_bytes", limit_bytes.to_string())],
+            Refusal::TooShort { duration } => {
+                vec![
+                    ("duration_ms", duration.as_millis().to_string()),
+                    ("duration_ms_min", "10000".to_owned()),
+                ]
+            }
+            Refusal::TooLong { counted } => {
+                vec![
+                    ("duration_ms", counted.as_millis().to_string()),
+                    ("duration_ms_max", "60300".to_owned()),
+                ]
+            }
+            Refusal::TooLarge { limit_bytes } => vec![("size_bytes_max", limit_bytes.to_string())],
         }
     }
 }
@@ -147,15 +161,21 @@ pub enum Damage {
 impl Damage {
     fn metadata(self) -> Vec<(&'static str, String)> {
         match self {
-            Damage::JunkBefore { bytes, allowed_bytes } => vec![
+            Damage::JunkBefore {
+                bytes,
+                allowed_bytes,
+            } => vec![
                 ("damage", "junk-before".to_owned()),
                 ("junk_bytes", bytes.to_string()),
-                ("allowed_bytes", allowed_bytes.to_string()),
+                ("junk_bytes_max", allowed_bytes.to_string()),
             ],
-            Damage::JunkWithin { bytes, allowed_bytes } => vec![
+            Damage::JunkWithin {
+                bytes,
+                allowed_bytes,
+            } => vec![
                 ("damage", "junk-within".to_owned()),
                 ("junk_bytes", bytes.to_string()),
-                ("allowed_bytes", allowed_bytes.to_string()),
+                ("junk_bytes_max", allowed_bytes.to_string()),
             ],
             Damage::NoSound { judged, sounding } => vec![
                 ("damage", "no-sound".to_owned()),
@@ -169,14 +189,29 @@ impl Damage {
 impl fmt::Display for Damage {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Damage::JunkBefore { bytes, allowed_bytes } => {
-                write!(out, "{bytes} bytes before its first frame are no audio; at most {allowed_bytes} may be")
+            Damage::JunkBefore {
+                bytes,
+                allowed_bytes,
+            } => {
+                write!(
+                    out,
+                    "{bytes} bytes before its first frame are no audio; at most {allowed_bytes} may be"
+                )
             }
-            Damage::JunkWithin { bytes, allowed_bytes } => {
-                write!(out, "{bytes} bytes between and after its frames are no audio; at most {allowed_bytes} may be")
+            Damage::JunkWithin {
+                bytes,
+                allowed_bytes,
+            } => {
+                write!(
+                    out,
+                    "{bytes} bytes between and after its frames are no audio; at most {allowed_bytes} may be"
+                )
             }
             Damage::NoSound { judged, sounding } => {
-                write!(out, "only {sounding} of {judged} sampled frames can be decoded; 80 % must be")
+                write!(
+                    out,
+                    "only {sounding} of {judged} sampled frames can be decoded; 80 % must be"
+                )
             }
         }
     }
@@ -186,5 +221,9 @@ impl fmt::Display for Damage {
 fn seconds(duration: Duration) -> String {
     let text = format!("{}.{:03}", duration.as_secs(), duration.subsec_millis());
     let short = text.trim_end_matches('0');
-    if short.ends_with('.') { format!("{short}0") } else { short.to_owned() }
+    if short.ends_with('.') {
+        format!("{short}0")
+    } else {
+        short.to_owned()
+    }
 }

@@ -32,9 +32,20 @@ pub fn check(frames: &[Frame], bytes: &[u8], sha256: &[u8; 32]) -> Result<(), Re
         }
     }
     if sounding * 100 < judged * SOUNDING_PERCENT_MIN {
-        return Err(Refusal::Corrupt { damage: Damage::NoSound { judged, sounding } });
+        return Err(Refusal::Corrupt {
+            damage: Damage::NoSound { judged, sounding },
+        });
     }
     Ok(())
+}
+
+/// How many of all frames but the first sound when each is judged as the sample would judge it.
+#[cfg(test)]
+pub fn sounding_places(frames: &[Frame], bytes: &[u8]) -> usize {
+    let mut decoder = Decoder::new();
+    (1..frames.len())
+        .filter(|place| sounds(&mut decoder, frames, *place, bytes))
+        .count()
 }
 
 /// The indexes of the frames to judge. The first frame is never one: it has none before it to lead in.
@@ -58,7 +69,11 @@ fn sounds(decoder: &mut Decoder, frames: &[Frame], place: usize, bytes: &[u8]) -
 }
 
 /// Fills the reservoir from its end with the main data of the last of `frames`, and says how many bytes at its beginning stay free.
-fn fill_reservoir(reservoir: &mut [u8; RESERVOIR_BYTES_MAX], frames: &[Frame], bytes: &[u8]) -> usize {
+fn fill_reservoir(
+    reservoir: &mut [u8; RESERVOIR_BYTES_MAX],
+    frames: &[Frame],
+    bytes: &[u8],
+) -> usize {
     let mut free = RESERVOIR_BYTES_MAX;
     // Each frame has at least one byte of main data, so this ends after 511 frames at the latest; usually after two to ten.
     for frame in frames.iter().rev().take(RESERVOIR_BYTES_MAX) {
@@ -80,5 +95,7 @@ fn main_data<'a>(header: &Header, frame: &'a [u8]) -> &'a [u8] {
 /// The frame's bytes; empty (which never sounds) where `bytes` are not those that were walked.
 fn frame_bytes<'a>(frame: &Frame, bytes: &'a [u8]) -> &'a [u8] {
     let start = frame.offset as usize;
-    bytes.get(start..start + frame.header.frame_bytes()).unwrap_or(&[])
+    bytes
+        .get(start..start + frame.header.frame_bytes())
+        .unwrap_or(&[])
 }

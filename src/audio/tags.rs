@@ -21,13 +21,21 @@ const ID3V1_EXTENSION_BYTES: usize = 227;
 /// belongs to the tag, and the audio is refused as no MP3, because no chain of frames is found outside it.
 pub fn id3v2_bytes(bytes: &[u8]) -> Option<u64> {
     let header: &[u8; ID3V2_HEADER_BYTES] = bytes.first_chunk()?;
-    let [b'I', b'D', b'3', version, revision, flags, size @ ..] = header else { return None };
+    let [b'I', b'D', b'3', version, revision, flags, size @ ..] = header else {
+        return None;
+    };
     if *version == 0xFF || *revision == 0xFF || size.iter().any(|byte| byte & 0x80 != 0) {
         return None;
     }
-    let body = size.iter().fold(0_u64, |sum, byte| (sum << 7) | u64::from(*byte));
+    let body = size
+        .iter()
+        .fold(0_u64, |sum, byte| (sum << 7) | u64::from(*byte));
     // The footer repeats the header behind the body. Only version 4 has it, but decoders (ffmpeg among them) believe the flag in all.
-    let footer = if flags & 0x10 == 0 { 0 } else { ID3V2_HEADER_BYTES as u64 };
+    let footer = if flags & 0x10 == 0 {
+        0
+    } else {
+        ID3V2_HEADER_BYTES as u64
+    };
     Some(ID3V2_HEADER_BYTES as u64 + body + footer)
 }
 
@@ -43,11 +51,29 @@ pub fn may_begin(bytes: &[u8]) -> bool {
 
 /// Size (under 16 MiB), flags (three bits), and a key of at least two printable characters.
 fn looks_like_ape_item(bytes: &[u8]) -> bool {
-    let Some(&[_, _, _, size_high, flags, zero_1, zero_2, zero_3, key_1, key_2]) = bytes.first_chunk::<10>() else {
+    let Some(
+        &[
+            _,
+            _,
+            _,
+            size_high,
+            flags,
+            zero_1,
+            zero_2,
+            zero_3,
+            key_1,
+            key_2,
+        ],
+    ) = bytes.first_chunk::<10>()
+    else {
         return false;
     };
     let is_key = |byte: u8| (0x20..0x7F).contains(&byte);
-    is_key(key_1) && is_key(key_2) && size_high == 0 && flags <= 7 && (zero_1, zero_2, zero_3) == (0, 0, 0)
+    is_key(key_1)
+        && is_key(key_2)
+        && size_high == 0
+        && flags <= 7
+        && (zero_1, zero_2, zero_3) == (0, 0, 0)
 }
 
 /// Where the tag begins that ends at `end`, if one does. `tail` is the end of the upload, beginning at `tail_start`.
@@ -55,7 +81,9 @@ fn looks_like_ape_item(bytes: &[u8]) -> bool {
 pub fn trailing_tag_start(tail: &[u8], tail_start: u64, end: u64) -> Option<u64> {
     let length = usize::try_from(end.checked_sub(tail_start)?).ok()?;
     let before = tail.get(..length)?;
-    let tag_bytes = id3v1_bytes(before).or_else(|| ape_bytes(before)).or_else(|| lyrics3_bytes(before))?;
+    let tag_bytes = id3v1_bytes(before)
+        .or_else(|| ape_bytes(before))
+        .or_else(|| lyrics3_bytes(before))?;
     end.checked_sub(tag_bytes)
 }
 
@@ -66,20 +94,40 @@ fn id3v1_bytes(before: &[u8]) -> Option<u64> {
     }
     let extension = rest.split_last_chunk::<ID3V1_EXTENSION_BYTES>();
     let is_extended = extension.is_some_and(|(_, bytes)| bytes.starts_with(b"TAG+"));
-    Some((ID3V1_BYTES + if is_extended { ID3V1_EXTENSION_BYTES } else { 0 }) as u64)
+    Some(
+        (ID3V1_BYTES
+            + if is_extended {
+                ID3V1_EXTENSION_BYTES
+            } else {
+                0
+            }) as u64,
+    )
 }
 
 fn ape_bytes(before: &[u8]) -> Option<u64> {
     let footer: &[u8; APE_FOOTER_BYTES] = before.last_chunk()?;
-    let word = |at: usize| u32::from_le_bytes([footer[at], footer[at + 1], footer[at + 2], footer[at + 3]]);
+    let word = |at: usize| {
+        u32::from_le_bytes([footer[at], footer[at + 1], footer[at + 2], footer[at + 3]])
+    };
     let (version, size, flags) = (word(8), word(12), word(20));
     let is_header = flags & (1 << 29) != 0;
-    if !footer.starts_with(b"APETAGEX") || !matches!(version, 1_000 | 2_000) || is_header || size < 32 {
+    if !footer.starts_with(b"APETAGEX")
+        || !matches!(version, 1_000 | 2_000)
+        || is_header
+        || size < 32
+    {
         return None;
     }
     // The size counts items and footer; a header, which only version 2 has, comes on top. Version 1 leaves the flags undefined.
     let has_header = version == 2_000 && flags & (1 << 31) != 0;
-    Some(u64::from(size) + if has_header { APE_FOOTER_BYTES as u64 } else { 0 })
+    Some(
+        u64::from(size)
+            + if has_header {
+                APE_FOOTER_BYTES as u64
+            } else {
+                0
+            },
+    )
 }
 
 fn lyrics3_bytes(before: &[u8]) -> Option<u64> {
@@ -88,11 +136,17 @@ fn lyrics3_bytes(before: &[u8]) -> Option<u64> {
         if !digits.iter().all(u8::is_ascii_digit) {
             return None;
         }
-        let body = digits.iter().fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0'));
+        let body = digits
+            .iter()
+            .fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0'));
         return Some(body + 15);
     }
     let rest = before.strip_suffix(b"LYRICSEND")?;
-    let from = rest.len().saturating_sub(LYRICS_V1_BYTES_MAX + SIGNATURE_BYTES);
-    let text = rest[from..].windows(SIGNATURE_BYTES).rposition(|window| window == b"LYRICSBEGIN")?;
+    let from = rest
+        .len()
+        .saturating_sub(LYRICS_V1_BYTES_MAX + SIGNATURE_BYTES);
+    let text = rest[from..]
+        .windows(SIGNATURE_BYTES)
+        .rposition(|window| window == b"LYRICSBEGIN")?;
     Some((before.len() - from - text) as u64)
 }

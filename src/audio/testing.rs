@@ -35,8 +35,16 @@ pub fn silent_frame(hz: u32) -> Vec<u8> {
 /// # Panics
 /// Where MPEG audio has no such sampling rate, or the index is none.
 pub fn frame(hz: u32, bit_rate_index: u8) -> Vec<u8> {
-    let (_, version, rate) = RATES.into_iter().find(|rate| rate.0 == hz).expect("the test asks for a rate of MPEG audio");
-    let mut frame = vec![0xFF, 0b1110_0011 | version << 3, bit_rate_index << 4 | rate << 2, 0b1100_0000];
+    let (_, version, rate) = RATES
+        .into_iter()
+        .find(|rate| rate.0 == hz)
+        .expect("the test asks for a rate of MPEG audio");
+    let mut frame = vec![
+        0xFF,
+        0b1110_0011 | version << 3,
+        bit_rate_index << 4 | rate << 2,
+        0b1100_0000,
+    ];
     let header = Header::parse(&frame).expect("the bit-rate index is one of 1 to 14");
     frame.resize(header.frame_bytes(), 0);
     frame
@@ -58,6 +66,31 @@ pub fn distinct_mp3(seed: u64, seconds: u32) -> Vec<u8> {
     bytes
 }
 
+/// Bytes and numbers without pattern, the same for the same seed.
+pub struct Noise {
+    state: u64,
+}
+
+impl Noise {
+    pub fn new(seed: u64) -> Noise {
+        Noise { state: seed }
+    }
+
+    pub fn byte(&mut self) -> u8 {
+        self.state = self
+            .state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (self.state >> 56) as u8
+    }
+
+    /// A number below `limit`, which is at most 16,777,216.
+    pub fn below(&mut self, limit: usize) -> usize {
+        let number = u32::from_be_bytes([0, self.byte(), self.byte(), self.byte()]);
+        number as usize % limit.max(1)
+    }
+}
+
 /// Walks the frames of a whole upload without taking its hash, and says how many count.
 pub fn walk_alone(bytes: &[u8]) -> Result<usize, Refusal> {
     let mut walk = Walk::new();
@@ -70,7 +103,11 @@ pub fn walk_alone(bytes: &[u8]) -> Result<usize, Refusal> {
 pub fn decode_all(walked: &Walked, bytes: &[u8]) -> usize {
     let mut decoder = Decoder::new();
     let frame = |frame: &Frame| &bytes[frame.offset as usize..frame.end() as usize];
-    walked.frames.iter().filter(|counted| decoder.decode(frame(counted)) > 0).count()
+    walked
+        .frames
+        .iter()
+        .filter(|counted| decoder.decode(frame(counted)) > 0)
+        .count()
 }
 
 /// The inputs that were thought up to make a judge work too hard, each of exactly `size` bytes.
@@ -82,28 +119,44 @@ pub fn hostile_inputs(size: usize) -> Vec<(&'static str, Vec<u8>)> {
     let pairs = [b"\xFF\xFB\x90".repeat(2 * 417 / 3), vec![0; 417]].concat();
     let lone_frames = [silent_frame(24_000), b"TAGxxxxxxxxxx".to_vec()].concat();
     let opening = silent_mp3(24_000, 420);
-    let mut noise = 1_u64;
-    let random = std::iter::repeat_with(|| {
-        noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (noise >> 56) as u8
-    });
+    let mut noise = Noise::new(1);
+    let random = std::iter::repeat_with(|| noise.byte());
     let fill = |unit: &[u8]| unit.iter().copied().cycle().take(size).collect::<Vec<u8>>();
-    let after_opening = |unit: &[u8]| opening.iter().chain(unit.iter().cycle()).copied().take(size).collect::<Vec<u8>>();
+    let after_opening = |unit: &[u8]| {
+        opening
+            .iter()
+            .chain(unit.iter().cycle())
+            .copied()
+            .take(size)
+            .collect::<Vec<u8>>()
+    };
     vec![
         ("all FF", fill(b"\xFF")),
         ("sync words every two bytes", fill(b"\xFF\xFB")),
         ("headers every four bytes", fill(b"\xFF\xFB\x90\x64")),
-        ("layer II headers every four bytes", fill(b"\xFF\xFD\x90\x64")),
+        (
+            "layer II headers every four bytes",
+            fill(b"\xFF\xFD\x90\x64"),
+        ),
         ("chains of two, none of three", fill(&pairs)),
-        ("free-format headers and zeros", fill(&[b"\xFF\xFB\x00\x00".as_slice(), &[0; 60]].concat())),
+        (
+            "free-format headers and zeros",
+            fill(&[b"\xFF\xFB\x00\x00".as_slice(), &[0; 60]].concat()),
+        ),
         ("tiny frames", fill(&tiny)),
         ("chain broken every third frame", fill(&broken_chain)),
         ("empty ID3v2 tags", fill(b"ID3\x04\x00\x00\x00\x00\x00\x00")),
-        ("an ID3v2 length past the end", fill(b"ID3\x04\x00\x00\x7F\x7F\x7F\x7F\xFF\xFB\x90\x64")),
+        (
+            "an ID3v2 length past the end",
+            fill(b"ID3\x04\x00\x00\x7F\x7F\x7F\x7F\xFF\xFB\x90\x64"),
+        ),
         ("zeros", fill(&[0])),
         ("random bytes", random.take(size).collect()),
         ("10 s, then chains of two", after_opening(&pairs)),
         ("10 s, then APE headers", after_opening(b"APETAGEX\xFF")),
-        ("10 s, then single frames before TAG", after_opening(&lone_frames)),
+        (
+            "10 s, then single frames before TAG",
+            after_opening(&lone_frames),
+        ),
     ]
 }

@@ -23,6 +23,8 @@ pub const TICKS_MAX: u64 = 60_300 * (TICKS_PER_SECOND / 1_000);
 
 /// The most bytes before the first frame that are neither tag nor frame.
 pub const JUNK_BEFORE_BYTES_MAX: u64 = 65_536;
+/// How far a first frame is searched for: 1 MiB. An upload without one up to here is no MP3.
+pub const SEARCH_BYTES_MAX: u64 = 1_048_576;
 
 /// The most bytes between and behind the frames that are neither tag nor frame, or a tenth of the file where that is more.
 pub const JUNK_WITHIN_BYTES_MAX: u64 = 65_536;
@@ -104,8 +106,14 @@ impl LastFrames {
         let offset = position as u32;
         let second_offset = offset + start.first.frame_bytes() as u32;
         LastFrames {
-            first: Frame { offset, header: start.first },
-            second: start.second.map(|header| Frame { offset: second_offset, header }),
+            first: Frame {
+                offset,
+                header: start.first,
+            },
+            second: start.second.map(|header| Frame {
+                offset: second_offset,
+                header,
+            }),
             end: position + start.bytes() as u64,
         }
     }
@@ -156,6 +164,12 @@ impl Walk {
             #[cfg(test)]
             places_read: 0,
         }
+    }
+
+    /// Bytes kept, and frames noted.
+    #[cfg(test)]
+    pub fn memory(&self) -> (usize, usize) {
+        (self.kept.len(), self.frames.len())
     }
 
     /// Goes on over the next bytes, as far as they let it.
@@ -218,7 +232,11 @@ impl Walk {
             State::Tag(left) => {
                 let count = rest.len().min(usize::try_from(left).unwrap_or(usize::MAX));
                 let left = left - count as u64;
-                self.state = if left == 0 { State::Front } else { State::Tag(left) };
+                self.state = if left == 0 {
+                    State::Front
+                } else {
+                    State::Tag(left)
+                };
                 Ok(Step::Pass(count))
             }
             State::Search if self.frames.is_empty() => self.step_search_first(rest, is_end),
@@ -256,29 +274,58 @@ impl Walk {
     }
 
     /// Before the first frame: three headers must chain, each at the length that the one before says.
-    /// The junk limit is judged when they are found, and not before: without any chain it is no MP3, however much was searched.
+    /// The junk limit is judged when they are found; [`Walk::check_hope`] says when to look no further.
     fn step_search_first(&mut self, rest: &[u8], is_end: bool) -> Result<Step, Refusal> {
         let mut from = 0;
         while let Some((at, first)) = self.next_header(rest, from) {
-            let Some(start) = self.chain_start(first, &rest[at..], is_end) else { return Ok(pass_or_wait(at)) };
+            let Some(start) = self.chain_start(first, &rest[at..], is_end) else {
+                return Ok(pass_or_wait(at));
+            };
             if !start.has_third {
                 from = at + 1;
                 continue;
             }
             match first.layer() {
-                Layer::I => return Err(Refusal::NotMp3 { found: Found::LayerI }),
-                Layer::II => return Err(Refusal::NotMp3 { found: Found::LayerII }),
-                Layer::III => {}
+                Layer::One => {
+                    return Err(Refusal::NotMp3 {
+                        found: Found::LayerI,
+                    });
+                }
+                Layer::Two => {
+                    return Err(Refusal::NotMp3 {
+                        found: Found::LayerII,
+                    });
+                }
+                Layer::Three => {}
             }
             let bytes = self.position + at as u64 - self.front_end;
             if bytes > JUNK_BEFORE_BYTES_MAX {
-                let damage = Damage::JunkBefore { bytes, allowed_bytes: JUNK_BEFORE_BYTES_MAX };
+                let damage = Damage::JunkBefore {
+                    bytes,
+                    allowed_bytes: JUNK_BEFORE_BYTES_MAX,
+                };
                 return Err(Refusal::Corrupt { damage });
             }
             self.state = State::Chain(first);
             return Ok(Step::Pass(at));
         }
+        self.check_hope(rest.len() as u64)?;
         Ok(pass_without_header(rest, is_end))
+    }
+
+    /// Without a chain so far it is refused for certain once the junk is too much; only the reason is open.
+    /// What has a name that is no MP3's is refused there; what has none is searched a while longer, because
+    /// an MP3 behind it is a damaged one.
+    fn check_hope(&self, rest_bytes: u64) -> Result<(), Refusal> {
+        let junk = self.position + rest_bytes - self.front_end;
+        let allowed = match self.guess {
+            Found::NoFrames | Found::TagOnly => SEARCH_BYTES_MAX,
+            _ => JUNK_BEFORE_BYTES_MAX,
+        };
+        match junk > allowed {
+            true => Err(Refusal::NotMp3 { found: self.guess }),
+            false => Ok(()),
+        }
     }
 
     /// After a gap: three headers again, or all that remain to the end of the sound.
@@ -286,17 +333,27 @@ impl Walk {
         let mut from = 0;
         while let Some((at, first)) = self.next_header(rest, from) {
             from = at + 1;
-            if first.layer() != Layer::III {
+            if first.layer() != Layer::Three {
                 continue;
             }
             let here = &rest[at..];
-            let Some(start) = self.chain_start(first, here, is_end) else { return pass_or_wait(at) };
+            let Some(start) = self.chain_start(first, here, is_end) else {
+                return pass_or_wait(at);
+            };
             if start.has_third || (is_end && start.reaches(here.len())) {
                 self.state = State::Chain(first);
                 return Step::Pass(at);
             }
             if here.get(start.bytes()..).is_some_and(tags::may_begin) {
-                self.last_frames = Some(LastFrames::new(self.position + at as u64, &start));
+                let found = LastFrames::new(self.position + at as u64, &start);
+                // The second of two frames is met again as one that stands alone; the two are what counts.
+                if self
+                    .last_frames
+                    .as_ref()
+                    .is_none_or(|noted| noted.end != found.end)
+                {
+                    self.last_frames = Some(found);
+                }
             }
         }
         pass_without_header(rest, is_end)
@@ -327,7 +384,11 @@ impl Walk {
         {
             self.places_read += 2;
         }
-        let mut start = ChainStart { first, second: None, has_third: false };
+        let mut start = ChainStart {
+            first,
+            second: None,
+            has_third: false,
+        };
         let is_known = |bytes: usize| here.len() >= bytes + tags::SIGNATURE_BYTES || is_end;
         let follower = |bytes: usize| here.get(bytes..).and_then(|bytes| first.parse_next(bytes));
         if !is_known(start.bytes()) {
@@ -344,7 +405,12 @@ impl Walk {
     }
 
     #[inline(never)]
-    fn step_chain(&mut self, mut previous: Header, rest: &[u8], is_end: bool) -> Result<Step, Refusal> {
+    fn step_chain(
+        &mut self,
+        mut previous: Header,
+        rest: &[u8],
+        is_end: bool,
+    ) -> Result<Step, Refusal> {
         let mut passed = 0;
         loop {
             let here = &rest[passed..];
@@ -384,21 +450,30 @@ impl Walk {
     fn count(&mut self, position: u64, header: Header, frame: &[u8]) -> Result<(), Refusal> {
         let is_vbr_header = self.frames.is_empty() && is_vbr_header(&header, frame);
         // The offset fits: the judge takes at most 8 MiB.
-        self.frames.push(Frame { offset: position as u32, header });
+        self.frames.push(Frame {
+            offset: position as u32,
+            header,
+        });
         if is_vbr_header {
             self.first_is_vbr_header = true;
             return Ok(());
         }
         self.ticks += header.ticks();
         if self.ticks > TICKS_MAX && !self.tag_may_have_begun {
-            return Err(Refusal::TooLong { counted: to_duration(self.ticks) });
+            return Err(Refusal::TooLong {
+                counted: to_duration(self.ticks),
+            });
         }
         Ok(())
     }
 }
 
 fn pass_or_wait(count: usize) -> Step {
-    if count == 0 { Step::Wait } else { Step::Pass(count) }
+    if count == 0 {
+        Step::Wait
+    } else {
+        Step::Pass(count)
+    }
 }
 
 /// Where no header begins in `rest`: past all of it but the last bytes, with which one may begin.
@@ -411,9 +486,12 @@ fn pass_without_header(rest: &[u8], is_end: bool) -> Step {
 /// not) or a VBRI header (always 32 bytes behind the frame header). Such a frame carries numbers and no sound.
 fn is_vbr_header(header: &Header, frame: &[u8]) -> bool {
     let xing_at = HEADER_BYTES + header.side_info_bytes();
-    let is_at = |at: usize, mark: &[u8]| frame.get(at..).is_some_and(|bytes| bytes.starts_with(mark));
+    let is_at =
+        |at: usize, mark: &[u8]| frame.get(at..).is_some_and(|bytes| bytes.starts_with(mark));
     let is_xing_at = |at: usize| is_at(at, b"Xing") || is_at(at, b"Info");
-    is_xing_at(xing_at) || (header.has_checksum() && is_xing_at(xing_at + 2)) || is_at(HEADER_BYTES + 32, b"VBRI")
+    is_xing_at(xing_at)
+        || (header.has_checksum() && is_xing_at(xing_at + 2))
+        || is_at(HEADER_BYTES + 32, b"VBRI")
 }
 
 /// Rounded down to the nanosecond.

@@ -1,1 +1,146 @@
+//! The gRPC edge. To follow a request start at [`routes`], the one place where services, health,
+//! reflection, layers and size limits come together.
+
+mod convert;
+mod layer;
+mod page_token;
 pub mod pb;
+mod status;
+mod telephony_service;
+mod use_case_service;
+mod voicemail_service;
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+use tonic::service::Routes;
+use tonic::{Response, Status};
+use tonic_health::pb::health_server::{Health, HealthServer};
+
+pub use layer::CallLayer;
+pub use page_token::PageTokens;
+pub use status::{DOMAIN, Repeat, to_status};
+
+use crate::carrier::Registry;
+use crate::config::AcceptConfig;
+use crate::domain::ids::WorkspaceId;
+use crate::domain::phone::PhoneRules;
+use crate::intake::Uploads;
+use crate::ops::error::{OpError, Result};
+use crate::ops::queue::QueueGauge;
+use crate::ops::send_voicemail::Accepting;
+use crate::storage::Store;
+use crate::telemetry::Metrics;
+use crate::worker::Wake;
+
+/// The largest message that is decoded: well above every limit of the contract, so that a caller
+/// who passes one of them hears our answer and not the library's.
+pub const DECODED_BYTES_MAX: usize = 16 * 1_024 * 1_024;
+/// HTTP/2 windows: what a client may send unread. Small enough that a thousand connections cost
+/// little, large enough for an upload at the speed of a local network.
+pub const STREAM_WINDOW_BYTES: u32 = 256 * 1_024;
+pub const CONNECTION_WINDOW_BYTES: u32 = 1_024 * 1_024;
+/// Calls in progress on one connection.
+pub const STREAMS_PER_CONNECTION_MAX: u32 = 256;
+/// Uploads that are put together, sounded and stored at once; the others wait with their bytes
+/// where they are, so that memory stays within its budget.
+const FINISHING_MAX: usize = 4;
+
+/// What the services share.
+pub struct Api {
+    pub store: Store,
+    pub workspace: WorkspaceId,
+    pub registry: Registry,
+    pub numbers: PhoneRules,
+    pub accept: AcceptConfig,
+    pub queue: QueueGauge,
+    pub uploads: Uploads,
+    pub page_tokens: PageTokens,
+    pub wake: Wake,
+    pub metrics: Metrics,
+    finishing: Semaphore,
+}
+
+/// What [`Api::new`] is made of.
+pub struct ApiParts {
+    pub store: Store,
+    pub registry: Registry,
+    pub numbers: PhoneRules,
+    pub accept: AcceptConfig,
+    pub uploads: Uploads,
+    pub page_tokens: PageTokens,
+    pub wake: Wake,
+    pub metrics: Metrics,
+}
+
+impl Api {
+    pub fn new(parts: ApiParts) -> Api {
+        Api {
+            store: parts.store,
+            workspace: WorkspaceId::DEFAULT,
+            registry: parts.registry,
+            numbers: parts.numbers,
+            accept: parts.accept,
+            queue: QueueGauge::new(parts.accept.queue_max),
+            uploads: parts.uploads,
+            page_tokens: parts.page_tokens,
+            wake: parts.wake,
+            metrics: parts.metrics,
+            finishing: Semaphore::new(FINISHING_MAX),
+        }
+    }
+
+    fn accepting(&self) -> Accepting<'_> {
+        Accepting {
+            workspace: self.workspace,
+            registry: &self.registry,
+            queue: &self.queue,
+            expire_after: self.accept.expire_after,
+        }
+    }
+
+    /// A permit to put an upload together.
+    async fn finishing(&self) -> Result<tokio::sync::SemaphorePermit<'_>> {
+        self.finishing.acquire().await.map_err(|closed| OpError::Internal(closed.to_string()))
+    }
+}
+
+/// Every service of this server.
+pub fn routes(api: Arc<Api>, health: HealthServer<impl Health>) -> std::result::Result<Routes, tonic_reflection::server::Error> {
+    use pb::telephony_service_server::TelephonyServiceServer;
+    use pb::use_case_service_server::UseCaseServiceServer;
+    use pb::voicemail_service_server::VoicemailServiceServer;
+    let telephony = telephony_service::Telephony(api.clone());
+    let use_cases = use_case_service::UseCases(api.clone());
+    let voicemails = voicemail_service::Voicemails(api);
+    Ok(Routes::new(health)
+        .add_service(TelephonyServiceServer::new(telephony).max_decoding_message_size(DECODED_BYTES_MAX))
+        .add_service(UseCaseServiceServer::new(use_cases).max_decoding_message_size(DECODED_BYTES_MAX))
+        .add_service(VoicemailServiceServer::new(voicemails).max_decoding_message_size(DECODED_BYTES_MAX))
+        .add_service(reflection().build_v1()?)
+        .add_service(reflection().build_v1alpha()?))
+}
+
+/// The health keys: each service, and the worker.
+pub const HEALTH_SERVICES: [&str; 4] = [
+    "",
+    "ringless.v1.TelephonyService",
+    "ringless.v1.UseCaseService",
+    "ringless.v1.VoicemailService",
+];
+pub const HEALTH_WORKER: &str = "ringless.worker";
+
+/// The descriptors of error details are there too, so that grpcurl prints them readably.
+fn reflection() -> tonic_reflection::server::Builder<'static> {
+    tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(pb::FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
+}
+
+type Answer<T> = std::result::Result<Response<T>, Status>;
+
+/// The answer of a call.
+fn answer<T>(done: Result<T>, repeat: Repeat) -> Answer<T> {
+    done.map(Response::new).map_err(|error| to_status(error, repeat))
+}

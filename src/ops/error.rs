@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::audio::Refusal;
-use crate::domain::ids::{PhoneNumberId, SetupId, UseCaseId};
+use crate::domain::ids::{PhoneNumberId, SetupId, UseCaseId, VoicemailId};
 use crate::domain::phone::PhoneError;
 use crate::domain::telephony::SetupStatus;
 use crate::domain::use_case::Channel;
@@ -89,6 +89,8 @@ pub enum OpError {
         setup_id: SetupId,
         status: SetupStatus,
     },
+    #[error("the page token can't be used")]
+    InvalidPageToken,
     #[error("the setup is in use")]
     SetupInUse { setup_id: SetupId },
     #[error("the use case has no active phone number")]
@@ -108,11 +110,16 @@ pub enum OpError {
     #[error("voicemails of the use case are on their way")]
     VoicemailsInFlight { use_case_id: UseCaseId },
     #[error("the voicemail can't be cancelled")]
-    NotCancellable { status: Status },
+    NotCancellable {
+        voicemail_id: VoicemailId,
+        status: Status,
+    },
     #[error("the phone number belongs to another setup")]
     WrongSetup {
-        phone_number_setup_id: SetupId,
-        use_case_setup_id: SetupId,
+        phone_number_id: PhoneNumberId,
+        use_case_id: UseCaseId,
+        /// The use case's.
+        setup_id: SetupId,
     },
     #[error("a carrier is not in the configuration")]
     UnknownCarrier { name: String, known: String },
@@ -125,11 +132,22 @@ pub enum OpError {
     #[error("a chunk is too large")]
     ChunkTooLarge { given: u64, allowed: u64 },
     #[error("the stream is out of order")]
-    StreamOrder(&'static str),
+    StreamOrder {
+        /// The message's number, from 1.
+        number: u64,
+        got: &'static str,
+        expected: &'static str,
+    },
     #[error("too many uploads at once")]
-    TooManyUploads { retry: Duration },
+    TooManyUploads { uploads_max: u64, retry: Duration },
     #[error("the upload stalled")]
-    UploadStalled { waited: Duration, rule: &'static str },
+    UploadStalled {
+        limit: Duration,
+        /// `idle` or `total`.
+        kind: &'static str,
+    },
+    #[error("a repeat without a request id may be a second one")]
+    OutcomeUnknown { method: &'static str },
     #[error("the caller went away")]
     CallerGone,
     #[error("shutting down")]

@@ -72,10 +72,13 @@ impl AudioInput {
 
 /// What came of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Accepted {
-    pub voicemail: Voicemail,
+pub enum Accepted {
     /// Stored by this call: a worker should be woken.
-    pub is_new: bool,
+    New(Voicemail),
+    /// Stored by an earlier call with this request id, as it stands today.
+    Known(Voicemail),
+    /// As it would be; nothing was stored.
+    Judged(Voicemail),
 }
 
 /// All that can be judged without audio.
@@ -119,7 +122,7 @@ pub fn accept(
     let simulated = accepting.registry.all_simulated(&setup.carriers);
     let mut voicemail = make(draft, &use_case, &sender, simulated, input, accepting, now);
     if draft.validate_only {
-        return Ok(Accepted { voicemail, is_new: false });
+        return Ok(Accepted::Judged(voicemail));
     }
     voicemail.audio = match input {
         AudioInput::Stored(audio) => {
@@ -134,7 +137,7 @@ pub fn accept(
     let new = NewVoicemail { voicemail, request_hash: content(draft) };
     if tx.insert_voicemail(&new)? {
         accepting.queue.add();
-        return Ok(Accepted { voicemail: new.voicemail, is_new: true });
+        return Ok(Accepted::New(new.voicemail));
     }
     // Another call with this request id was faster by a moment.
     match find_repeat(tx, draft, accepting.workspace)? {
@@ -195,7 +198,7 @@ fn content(draft: &Draft) -> Vec<u8> {
 
 fn same_audio(draft: &Draft, known: Voicemail, input: &AudioInput) -> Result<Accepted> {
     match known.audio.sha256 == input.audio().sha256 {
-        true => Ok(Accepted { voicemail: known, is_new: false }),
+        true => Ok(Accepted::Known(known)),
         false => Err(reused(draft)),
     }
 }

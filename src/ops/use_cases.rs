@@ -124,8 +124,9 @@ pub fn assign(tx: &mut dyn Tx, workspace: WorkspaceId, id: UseCaseId, number_id:
     let number = super::phone_numbers::find(tx, workspace, number_id, Lock::Share)?;
     if number.setup_id != use_case.setup_id {
         return Err(OpError::WrongSetup {
-            phone_number_setup_id: number.setup_id,
-            use_case_setup_id: use_case.setup_id,
+            phone_number_id: number_id,
+            use_case_id: id,
+            setup_id: use_case.setup_id,
         });
     }
     let now = tx.now()?;

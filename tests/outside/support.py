@@ -23,12 +23,13 @@ from pathlib import Path
 from queue import Queue
 from typing import Any, TypeVar
 
-import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2_grpc
 from grpc_status import rpc_status
 from grpc_tools import protoc
+
+import grpc
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target")
@@ -120,13 +121,16 @@ class Server:
     """One `ringless serve` on free loopback ports. Its data outlive `kill`, so `start` is a restart."""
 
     def __init__(
-        self, data_dir: Path | None = None, database_url: str | None = "new", env: dict[str, str] | None = None
+        self,
+        data_dir: Path | None = None,
+        database_url: str | None = "new",
+        config: str | None = None,
     ) -> None:
         self.binary = BINARY
         self.folder = Path(tempfile.mkdtemp(prefix="server.", dir=SCRATCH))
         self.data_dir = data_dir or self.folder / "data"
         self.database_url = new_database() if database_url == "new" else database_url
-        self.extra_env = env or {}
+        self.config = config
         self.process: subprocess.Popen[bytes] | None = None
         self.client: Client | None = None
 
@@ -151,11 +155,14 @@ class Server:
         }
         if self.database_url:
             env["DATABASE_URL"] = self.database_url
+        if self.config:
+            (self.folder / "ringless.toml").write_text(self.config)
+            env["RINGLESS_CONFIG"] = "ringless.toml"
         self.log = (self.folder / f"serve.{time.time_ns()}.log").open("wb")
         self.process = subprocess.Popen(
             [self.binary, "serve"],
             cwd=self.folder,
-            env=env | self.extra_env,
+            env=env,
             stdin=subprocess.DEVNULL,
             stdout=self.log,
             stderr=subprocess.STDOUT,
@@ -510,3 +517,26 @@ class Case(unittest.TestCase):
         self.assertEqual(
             vm.FailureReason.Name(voicemail.failure_reason), f"FAILURE_REASON_{reason or 'UNSPECIFIED'}", str(voicemail)
         )
+
+
+class OwnServer(Case):
+    """A test with a server of its own, for it is stopped or set up in its own way."""
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        pass
+
+    def start(self, **arguments: Any) -> None:
+        self.server = Server(**arguments).start()
+        self.addCleanup(self.server.kill)
+        self.take_client()
+
+    def restart(self) -> None:
+        self.server.start()
+        self.take_client()
+
+    def take_client(self) -> None:
+        assert self.server.client
+        self.client = self.server.client
+        wanted = use_case_api.ListUseCasesRequest(name="Demo")
+        self.use_case = self.client.use_cases.ListUseCases(wanted, timeout=DEADLINE).use_cases[0]

@@ -9,46 +9,25 @@ import unittest
 from urllib.parse import urlsplit, urlunsplit
 
 from grpc_health.v1 import health_pb2
-from support import DEADLINE, MP3, Case, Server, another_mp3, fictional, new_database, on_postgres, poll, use_case_api
+from support import DEADLINE, MP3, OpenStream, OwnServer, another_mp3, api, fictional, new_database, on_postgres, poll
 
 SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
-# A hand-over that a crash left behind is taken up again when its lease ends.
+# A hand-over that a crash left behind is taken up again when its lease ends: 60 s by default, which is waited for once.
 LEASE_DEADLINE = 240.0
-
-
-class OwnServer(Case):
-    """A test with a server of its own, for it is stopped."""
-
-    @classmethod
-    def setUpClass(cls) -> None:
-        pass
-
-    def start(self, **arguments) -> None:
-        self.server = Server(**arguments).start()
-        self.addCleanup(self.server.kill)
-        self.fresh_client()
-
-    def fresh_client(self) -> None:
-        assert self.server.client
-        self.client = self.server.client
-
-    def demo_use_case(self) -> str:
-        found = self.client.use_cases.ListUseCases(use_case_api.ListUseCasesRequest(name="Demo"), timeout=DEADLINE)
-        return str(found.use_cases[0].id)
+SHORT_LEASE = "[worker]\nlease_seconds = 10\ncall_timeout_seconds = 5\n"
 
 
 class KillNine(OwnServer):
     def test_what_was_accepted_is_delivered_once_after_a_kill(self) -> None:
         self.start()
-        use_case = self.demo_use_case()
+        use_case = self.use_case.id
         accepted = []
         for index in range(5):  # five lives: each ends right behind an ACCEPTED answer
             accepted.append(
                 self.client.send(use_case, fictional(index, area=415), another_mp3(), request_id=f"kill-{index}")
             )
             self.server.kill()
-            self.server.start()
-            self.fresh_client()
+            self.restart()
         for index, voicemail in enumerate(accepted):
             ended = self.client.until_end(voicemail.id, LEASE_DEADLINE)
             self.assert_status(ended, "DELIVERED")
@@ -59,15 +38,14 @@ class KillNine(OwnServer):
             self.assertEqual([found.id for found in self.client.list(request_id=f"kill-{index}")], [voicemail.id])
 
     def test_a_kill_in_the_middle_of_many_deliveries_drops_each_once(self) -> None:
-        self.start()
-        use_case = self.demo_use_case()
+        self.start(config=SHORT_LEASE)
+        use_case = self.use_case.id
         audio = self.client.upload(MP3)
         ids = [
             self.client.create(use_case, fictional(index % 50, area=503), audio_id=audio.id).id for index in range(60)
         ]
         self.server.kill()
-        self.server.start()
-        self.fresh_client()
+        self.restart()
         for voicemail_id in ids:
             self.assert_status(self.client.until_end(voicemail_id, LEASE_DEADLINE), "DELIVERED")
         dropped = [drop["voicemail_id"] for drop in self.server.drops()]
@@ -76,11 +54,16 @@ class KillNine(OwnServer):
 
 class Termination(OwnServer):
     def test_sigterm_turns_health_first_then_ends_with_0(self) -> None:
-        self.start()
-        use_case = self.demo_use_case()
+        self.start(config="drain_delay_seconds = 10\n" + SHORT_LEASE)
+        use_case = self.use_case.id
         watch = self.client.health.Watch(health_pb2.HealthCheckRequest(service=""), timeout=DEADLINE)
         self.assertEqual(next(watch).status, SERVING)
         sent = self.client.send(use_case, fictional(1, area=512), another_mp3())
+        audio = another_mp3()
+        under_way = OpenStream(
+            self.client, api.SendVoicemailMetadata(use_case_id=use_case, recipient_phone_number=fictional(2, area=512))
+        )
+        under_way.feed(audio[: len(audio) // 2])
 
         assert self.server.process
         self.server.process.send_signal(signal.SIGTERM)
@@ -90,14 +73,18 @@ class Termination(OwnServer):
         self.assertEqual(self.client.get(sent.id).id, sent.id)
         self.assertEqual(self.server.http_status("/readyz"), 503)
         self.assertEqual(self.server.http_status("/livez"), 200)
+        # A call that was under way is finished.
+        under_way.feed(audio[len(audio) // 2 :])
+        under_way.end()
+        finished = under_way.call.result(timeout=DEADLINE).voicemail
         # The open Watch does not hold it up: 25 s in all are promised, and some more given.
         self.assertEqual(self.server.process.wait(timeout=DEADLINE), 0, self.server.output())
         self.assertLess(time.monotonic() - began, 40)
 
-        self.server.start()
-        self.fresh_client()
-        self.assert_status(self.client.until_end(sent.id, LEASE_DEADLINE), "DELIVERED")
-        self.assertEqual(len(self.server.drops_of(sent.id)), 1)
+        self.restart()
+        for voicemail in (sent, finished):
+            self.assert_status(self.client.until_end(voicemail.id, LEASE_DEADLINE), "DELIVERED")
+            self.assertEqual(len(self.server.drops_of(voicemail.id)), 1)
 
 
 @unittest.skipUnless(on_postgres(), "SQLite has no connection to cut")
@@ -107,7 +94,7 @@ class DatabaseAway(OwnServer):
         with Cable(url.hostname or "", url.port or 5432) as cable:
             through = urlunsplit(url._replace(netloc=f"{url.username}@127.0.0.1:{cable.port}"))
             self.start(database_url=through)
-            use_case = self.demo_use_case()
+            use_case = self.use_case.id
             self.assert_status(
                 self.client.until_end(self.client.send(use_case, fictional(1, area=602), MP3).id), "DELIVERED"
             )

@@ -1,6 +1,7 @@
 """Each refusal of the contract, produced with grpcurl: its code, its reason, and text that a person can use."""
 
 import base64
+import functools
 import json
 import subprocess
 import uuid
@@ -13,6 +14,8 @@ from support import (
     DEADLINE,
     MP3,
     Case,
+    OpenStream,
+    OwnServer,
     Refusal,
     another_mp3,
     api,
@@ -21,6 +24,7 @@ from support import (
     fictional,
     grpcurl,
     not_mp3,
+    poll,
     telephony_api,
     timestamp,
     too_large,
@@ -358,3 +362,29 @@ class Refusals(Case):
         )
         sent = self.client.send(self.use_case.id, fictional(17), MP3, request_id=request_id)
         self.assertEqual(sent.request_id, request_id)
+
+
+class Limits(OwnServer):
+    """What a server refuses when it has enough; each answer says when to come back."""
+
+    def test_too_many_uploads_and_a_full_queue(self) -> None:
+        self.start(config="[accept]\nupload_memory_mib = 8\nupload_spool_mib = 0\nqueue_max = 1\n")
+        metadata = api.SendVoicemailMetadata(
+            use_case_id=self.use_case.id, recipient_phone_number=fictional(1), schedule_time=timestamp(3600)
+        )
+        # There is room for one upload of the largest size: of three open streams two are refused at their metadata.
+        streams = [OpenStream(self.client, metadata) for _ in range(3)]
+        poll("two refusals", lambda: sum(stream.call.done() for stream in streams), lambda done: done == 2)
+        for stream in [stream for stream in streams if stream.call.done()]:
+            refusal = Refusal.of(stream.error())
+            self.check(refusal, "RESOURCE_EXHAUSTED", "TOO_MANY_UPLOADS")
+            self.assertGreater(refusal.retry_seconds or 0, 0)
+            streams.remove(stream)
+        streams[0].feed(MP3)
+        streams[0].end()
+        self.assert_status(streams[0].call.result(timeout=DEADLINE).voicemail, "ACCEPTED")
+
+        # It waits for its time, and the queue has room for no other.
+        send = functools.partial(self.client.send, self.use_case.id, fictional(2), MP3, schedule_time=timestamp(3600))
+        refusal = self.refused("RESOURCE_EXHAUSTED", "QUEUE_FULL", send)
+        self.assertGreater(refusal.retry_seconds or 0, 0)

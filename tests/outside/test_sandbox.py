@@ -1,8 +1,9 @@
 """Every row of the sandbox's table that ends within seconds."""
 
 import uuid
+from typing import Any
 
-from support import Case, another_mp3, api, fictional, poll, vm
+from support import Case, OwnServer, another_mp3, fictional, poll, vm
 
 # recipient's last two digits: status, failure reason
 ENDS = {
@@ -23,7 +24,7 @@ ENDS = {
 
 
 class Sandbox(Case):
-    def send_to(self, to: str):
+    def send_to(self, to: str) -> Any:
         return self.send(to, another_mp3(), request_id=str(uuid.uuid4()))
 
     def test_codes_that_end_at_once(self) -> None:
@@ -57,25 +58,6 @@ class Sandbox(Case):
         self.assertGreaterEqual(waited, 1_900_000_000)
         self.assertEqual(len(self.server.drops_of(ended.id)), 1)
 
-    def test_70_two_passing_errors_then_waiting_for_the_third_try(self) -> None:
-        # The third try comes 30 s after the second; here it is enough to see the second.
-        sent = self.send_to(fictional(70, area=303))
-        tried = poll(
-            "a second try",
-            lambda: self.client.get(sent.id),
-            lambda v: len(v.attempts) == 2 and v.attempts[1].HasField("end_time"),
-        )
-        self.assertEqual([attempt.outcome for attempt in tried.attempts], [vm.ATTEMPT_OUTCOME_TRY_AGAIN] * 2)
-        self.assertEqual(tried.status, vm.VOICEMAIL_STATUS_ACCEPTED)
-        answer = self.client.voicemails.CancelVoicemail(api.CancelVoicemailRequest(voicemail_id=sent.id), timeout=30)
-        self.assert_status(answer.voicemail, "CANCELLED")
-
-    def test_80_taken_and_no_word_yet(self) -> None:
-        sent = self.send_to(fictional(80, area=303))
-        taken = poll("SENT", lambda: self.client.get(sent.id), lambda v: v.status == vm.VOICEMAIL_STATUS_SENT)
-        self.assertEqual([attempt.outcome for attempt in taken.attempts], [vm.ATTEMPT_OUTCOME_TAKEN])
-        self.assertEqual(self.server.drops_of(sent.id), [])
-
     def test_81_breaks_off_after_the_drop_and_is_never_handed_over_again(self) -> None:
         ended = self.client.until_end(self.send_to(fictional(81, area=303)).id)
         self.assert_status(ended, "UNCONFIRMED", "CARRIER_AMBIGUOUS")
@@ -95,3 +77,23 @@ class Sandbox(Case):
         self.assert_status(ended, "DELIVERED")
         self.assertGreaterEqual(ended.end_time.ToNanoseconds() - ended.sent_time.ToNanoseconds(), 4_900_000_000)
         self.assertEqual(len(self.server.drops_of(sent.id)), 1)
+
+
+class SandboxWithShortWaits(OwnServer):
+    """The rows that take minutes or a day at the default settings."""
+
+    def test_70_71_and_80(self) -> None:
+        self.start(config="[delivery]\nretry_waits_seconds = [1, 1]\nno_word_deadline_seconds = 2\n")
+        sent = {last_two: self.send(fictional(last_two), another_mp3()) for last_two in (70, 71, 80)}
+        again, delivered, taken = vm.ATTEMPT_OUTCOME_TRY_AGAIN, vm.ATTEMPT_OUTCOME_DELIVERED, vm.ATTEMPT_OUTCOME_TAKEN
+        for last_two, status, reason, outcomes, drops in (
+            (70, "DELIVERED", None, [again, again, delivered], 1),
+            (71, "FAILED", "RETRIES_EXHAUSTED", [again, again, again], 0),
+            (80, "UNCONFIRMED", "CARRIER_NO_CALLBACK", [taken], 0),
+        ):
+            with self.subTest(last_two):
+                ended = self.client.until_end(sent[last_two].id)
+                self.assert_status(ended, status, reason)
+                self.assertEqual([attempt.outcome for attempt in ended.attempts], outcomes)
+                self.assertEqual([attempt.number for attempt in ended.attempts], list(range(1, len(outcomes) + 1)))
+                self.assertEqual(len(self.server.drops_of(ended.id)), drops)

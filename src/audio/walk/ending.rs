@@ -21,23 +21,41 @@ impl Walk {
             self.run(&kept[self.kept_from..][..left], true)?;
         }
         self.count_last_frames(sound_end);
-        let Some(first) = self.frames.first() else { return Err(Refusal::NotMp3 { found: self.guess }) };
-        let frame_bytes: u64 = self.frames.iter().map(|frame| frame.end() - frame.start()).sum();
+        let Some(first) = self.frames.first() else {
+            return Err(Refusal::NotMp3 { found: self.guess });
+        };
+        let frame_bytes: u64 = self
+            .frames
+            .iter()
+            .map(|frame| frame.end() - frame.start())
+            .sum();
         let junk_bytes = sound_end - first.start() - frame_bytes - self.cut_frame_bytes;
         if junk_bytes > JUNK_WITHIN_BYTES_MAX && junk_bytes * 10 > size {
             let allowed_bytes = JUNK_WITHIN_BYTES_MAX.max(size / 10);
-            return Err(Refusal::Corrupt { damage: Damage::JunkWithin { bytes: junk_bytes, allowed_bytes } });
+            return Err(Refusal::Corrupt {
+                damage: Damage::JunkWithin {
+                    bytes: junk_bytes,
+                    allowed_bytes,
+                },
+            });
         }
         if self.ticks < TICKS_MIN {
-            return Err(Refusal::TooShort { duration: to_duration(self.ticks) });
+            return Err(Refusal::TooShort {
+                duration: to_duration(self.ticks),
+            });
         }
         if self.ticks > TICKS_MAX {
-            return Err(Refusal::TooLong { counted: to_duration(self.ticks) });
+            return Err(Refusal::TooLong {
+                counted: to_duration(self.ticks),
+            });
         }
         if self.first_is_vbr_header {
             self.frames.remove(0);
         }
-        Ok(Sound { frames: self.frames, ticks: self.ticks })
+        Ok(Sound {
+            frames: self.frames,
+            ticks: self.ticks,
+        })
     }
 
     /// Where the tags at the end begin.
@@ -57,7 +75,9 @@ impl Walk {
     /// would hide sound that every player plays; so such a tag is not believed and its bytes are junk.
     fn runs_across(&self, place: u64) -> bool {
         let before = self.frames.partition_point(|frame| frame.start() < place);
-        let Some(last) = before.checked_sub(1).map(|at| &self.frames[at]) else { return false };
+        let Some(last) = before.checked_sub(1).map(|at| &self.frames[at]) else {
+            return false;
+        };
         let next = self.frames.get(before);
         place <= last.end() && next.is_some_and(|next| next.start() == last.end())
     }
@@ -65,20 +85,37 @@ impl Walk {
     /// Takes back the frames that turn out to reach into a tag at the end. The first of them is a frame that the tag cuts off where it
     /// begins before it.
     fn cut_at(&mut self, sound_end: u64) {
-        let kept = self.frames.partition_point(|frame| frame.end() <= sound_end);
-        let Some(first_cut) = self.frames.get(kept) else { return };
+        let kept = self
+            .frames
+            .partition_point(|frame| frame.end() <= sound_end);
+        let Some(first_cut) = self.frames.get(kept) else {
+            return;
+        };
         self.cut_frame_bytes = sound_end.saturating_sub(first_cut.start());
         self.frames.truncate(kept);
         self.first_is_vbr_header &= !self.frames.is_empty();
-        let counted = self.frames.iter().skip(usize::from(self.first_is_vbr_header));
+        let counted = self
+            .frames
+            .iter()
+            .skip(usize::from(self.first_is_vbr_header));
         self.ticks = counted.map(|frame| frame.header.ticks()).sum();
     }
 
-    /// Adds the one or two frames after a gap that end exactly where the sound does.
+    /// Adds the one or two frames after a gap that end exactly where the sound does, unless other frames were found in their place.
     fn count_last_frames(&mut self, sound_end: u64) {
-        let Some(last_frames) = self.last_frames.take().filter(|last| last.end == sound_end) else { return };
-        if self.frames.last().is_some_and(|last| last.end() <= last_frames.first.start()) {
-            for frame in [Some(last_frames.first), last_frames.second].into_iter().flatten() {
+        let Some(noted) = self
+            .last_frames
+            .take()
+            .filter(|noted| noted.end == sound_end)
+        else {
+            return;
+        };
+        let is_free = self
+            .frames
+            .last()
+            .is_some_and(|last| last.end() <= noted.first.start());
+        if is_free && self.cut_frame_bytes == 0 {
+            for frame in [Some(noted.first), noted.second].into_iter().flatten() {
                 self.ticks += frame.header.ticks();
                 self.frames.push(frame);
             }

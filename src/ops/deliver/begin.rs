@@ -34,13 +34,13 @@ pub struct Begun {
     pub now: Time,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct CallPlan {
     pub begun: Begun,
     pub attempt_number: i32,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct QuestionPlan {
     pub begun: Begun,
 }

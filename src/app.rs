@@ -1,0 +1,289 @@
+//! Builds everything once, starts servers and worker, and owns the order of stopping.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tonic::transport::server::TcpIncoming;
+
+use crate::carrier::Registry;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::domain::ids::WorkspaceId;
+use crate::grpc::{self, Api, ApiParts, CallLayer, PageTokens};
+use crate::http;
+use crate::intake::Uploads;
+use crate::ops::deliver::Delivering;
+use crate::ops::error::OpError;
+use crate::ops::seed::{self, Seeded};
+use crate::readiness::Readiness;
+use crate::storage::{Error, Store, StoreOptions};
+use crate::telemetry::Metrics;
+use crate::worker::{Runner, Wake, Worker};
+
+/// The spoken sample that an empty database is given.
+pub const SAMPLE_MP3: &[u8] = include_bytes!("../assets/demo.mp3");
+/// From SIGTERM to the end, in all.
+const STOP_WITHIN: Duration = Duration::from_secs(25);
+/// Pings on an idle connection, so that a caller who vanished is noticed.
+const KEEPALIVE_EVERY: Duration = Duration::from_secs(30);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// A server that runs.
+pub struct Running {
+    config: Config,
+    grpc_addr: SocketAddr,
+    http_addr: SocketAddr,
+    admin_addr: SocketAddr,
+    seeded: Option<Seeded>,
+    readiness: Readiness,
+    /// No calls are taken any more.
+    closed: Arc<AtomicBool>,
+    stop_servers: watch::Sender<bool>,
+    stop_worker: watch::Sender<bool>,
+    servers: JoinSet<anyhow::Result<()>>,
+    worker: JoinSet<()>,
+    watchers: JoinSet<()>,
+}
+
+impl Running {
+    /// Opens and migrates the database, seeds an empty one, binds the three addresses, and serves.
+    pub async fn start(config: Config, clock: Clock) -> anyhow::Result<Running> {
+        let store = open_store(&config, clock).await?;
+        let registry = Registry::new(&config.carriers, &config.data_dir);
+        let seeded = match config.is_first_try {
+            true => seed_first(&store, &registry).await.context("an empty database could not be given its first setup")?,
+            false => None,
+        };
+        let page_tokens = page_tokens(&store).await.context("the key of page tokens could not be read")?;
+        let metrics = Metrics::new();
+        let wake = Wake::default();
+        let readiness = Readiness::new();
+        readiness.look(&store).await;
+        let closed = Arc::new(AtomicBool::new(false));
+        let (stop_servers, stop) = watch::channel(false);
+        let (stop_worker, worker_stop) = watch::channel(false);
+        let (mut servers, mut worker, mut watchers) = (JoinSet::new(), JoinSet::new(), JoinSet::new());
+
+        let accept = config.accept;
+        let uploads = Uploads::new(accept.upload_memory_bytes, accept.upload_spool_bytes, config.data_dir.join("spool"));
+        let api = Arc::new(Api::new(ApiParts {
+            store: store.clone(),
+            registry: registry.clone(),
+            numbers: config.numbers.clone(),
+            accept,
+            uploads: uploads.clone(),
+            page_tokens,
+            wake: wake.clone(),
+            metrics: metrics.clone(),
+        }));
+        let (health, health_service) = tonic_health::server::health_reporter();
+        let grpc_listener = bind("gRPC", config.grpc_addr).await?;
+        let http_listener = bind("public HTTP", config.http_addr).await?;
+        let admin_listener = bind("admin HTTP", config.admin_addr).await?;
+        let running_addrs = (grpc_listener.local_addr()?, http_listener.local_addr()?, admin_listener.local_addr()?);
+
+        // A process without the api role still tells its health.
+        let routes = match config.roles.api {
+            true => grpc::routes(api, health_service)?,
+            false => tonic::service::Routes::new(health_service),
+        };
+        let layer = CallLayer { closed: closed.clone(), metrics: metrics.clone() };
+        servers.spawn(serve_grpc(routes, layer, grpc_listener, stop.clone()));
+        servers.spawn(serve_http(http::public(), http_listener, stop.clone()));
+        let admin = http::Admin { readiness: readiness.clone(), metrics: metrics.clone(), uploads };
+        servers.spawn(serve_http(http::admin(admin), admin_listener, stop));
+
+        watchers.spawn(readiness.clone().keep_looking(store.clone(), metrics.clone()));
+        watchers.spawn(readiness.clone().tell_health(health, config.roles));
+        if config.roles.worker {
+            let delivering = Delivering { registry, rules: config.rules.clone(), lease: config.worker.lease };
+            let runner = Runner::new(store, delivering, &config.worker, metrics);
+            worker.spawn(Worker::new(runner, config.worker, wake, readiness.clone()).run(worker_stop));
+        }
+        let (grpc_addr, http_addr, admin_addr) = running_addrs;
+        Ok(Running {
+            config,
+            grpc_addr,
+            http_addr,
+            admin_addr,
+            seeded,
+            readiness,
+            closed,
+            stop_servers,
+            stop_worker,
+            servers,
+            worker,
+            watchers,
+        })
+    }
+
+    pub fn grpc_addr(&self) -> SocketAddr {
+        self.grpc_addr
+    }
+
+    pub fn http_addr(&self) -> SocketAddr {
+        self.http_addr
+    }
+
+    pub fn admin_addr(&self) -> SocketAddr {
+        self.admin_addr
+    }
+
+    /// What a start says: where it listens, on what it works, and a first call to paste.
+    pub fn banner(&self) -> String {
+        let roles = match (self.config.roles.api, self.config.roles.worker) {
+            (true, true) => "api, worker",
+            (true, false) => "api",
+            _ => "worker",
+        };
+        let carriers: Vec<String> = self
+            .config
+            .carriers
+            .iter()
+            .map(|(name, carrier)| match name == carrier.kind.as_str() {
+                true => name.clone(),
+                false => format!("{name} ({})", carrier.kind.as_str()),
+            })
+            .collect();
+        let mut lines = vec![
+            format!("ringless {}", env!("CARGO_PKG_VERSION")),
+            format!("  gRPC      {}", self.grpc_addr),
+            format!("  HTTP      {} (public: for carriers)", self.http_addr),
+            format!("  admin     {} (/livez /readyz /metrics)", self.admin_addr),
+            format!("  database  {}", self.config.database_url),
+            format!("  carriers  {}", carriers.join(", ")),
+            format!("  roles     {roles}"),
+        ];
+        if let (Some(seeded), true) = (self.seeded, self.config.roles.api) {
+            lines.push("try it:".to_owned());
+            lines.push(first_call(self.grpc_addr, seeded));
+        }
+        lines.join("\n")
+    }
+
+    /// Comes only if a server ends by itself, which is an error.
+    pub async fn stopped(&mut self) -> anyhow::Result<()> {
+        match self.servers.join_next().await {
+            Some(Ok(Ok(()))) => bail!("a server ended by itself"),
+            Some(Ok(Err(error))) => Err(error),
+            Some(Err(panicked)) => Err(panicked.into()),
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Turns unready first, serves for the drain delay, then takes no more calls; what runs may
+    /// finish, within [`STOP_WITHIN`] in all. A hand-over that does not is rescued at its lease's end.
+    pub async fn stop(mut self) -> anyhow::Result<()> {
+        let deadline = tokio::time::Instant::now() + STOP_WITHIN;
+        self.readiness.drain();
+        // Nothing new is claimed from here on; what is claimed goes on while calls are drained.
+        self.stop_worker.send_replace(true);
+        tokio::time::sleep(self.config.drain_delay).await;
+        self.closed.store(true, Ordering::SeqCst);
+        self.stop_servers.send_replace(true);
+        let finishing = async {
+            while let Some(ended) = self.servers.join_next().await {
+                ended.context("a server panicked")??;
+            }
+            while self.worker.join_next().await.is_some() {}
+            anyhow::Ok(())
+        };
+        match tokio::time::timeout_at(deadline, finishing).await {
+            Ok(finished) => finished?,
+            Err(_) => tracing::warn!("some calls or hand-overs did not finish in time; they are cut off"),
+        }
+        self.watchers.abort_all();
+        Ok(())
+    }
+}
+
+/// Opens the database and brings its schema up to this program's.
+async fn open_store(config: &Config, clock: Clock) -> anyhow::Result<Store> {
+    let place = || format!("the database {} can't be used", config.database_url);
+    let options = StoreOptions { url: config.database_url.clone(), connections: config.connections, clock };
+    let store = Store::open(&options).with_context(place)?;
+    let applied = store.migrate().await.with_context(place)?;
+    if !applied.is_empty() {
+        tracing::info!(migrations = applied.len(), "the database's schema was brought up to date");
+    }
+    let unknown = store.schema_difference().await.with_context(place)?.unknown;
+    if !unknown.is_empty() {
+        bail!("the database {} was migrated by a newer ringless ({}); use that one", config.database_url, unknown.join(", "));
+    }
+    Ok(store)
+}
+
+async fn seed_first(store: &Store, registry: &Registry) -> Result<Option<Seeded>, OpError> {
+    let walked = crate::audio::judge(SAMPLE_MP3)?;
+    let audio = crate::ops::audio::describe(&walked);
+    let registry = registry.clone();
+    store
+        .write(move |tx| seed::seed(tx, WorkspaceId::DEFAULT, &registry, &audio, SAMPLE_MP3))
+        .await
+}
+
+/// The key that all processes on one database share.
+async fn page_tokens(store: &Store) -> anyhow::Result<PageTokens> {
+    let mut fresh = [0; 32];
+    getrandom::fill(&mut fresh).map_err(|error| anyhow::anyhow!("no random bytes: {error}"))?;
+    let key = store.write::<_, Error, _>(move |tx| tx.service_key("page_tokens", &fresh)).await?;
+    Ok(PageTokens::new(key))
+}
+
+async fn bind(what: &str, addr: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(addr)
+        .await
+        .with_context(|| format!("the {what} address {addr} can't be listened on; is another server there?"))
+}
+
+async fn serve_grpc(
+    routes: tonic::service::Routes,
+    layer: CallLayer,
+    listener: TcpListener,
+    mut stop: watch::Receiver<bool>,
+) -> anyhow::Result<()> {
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    tonic::transport::Server::builder()
+        .initial_stream_window_size(grpc::STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(grpc::CONNECTION_WINDOW_BYTES)
+        .max_concurrent_streams(grpc::STREAMS_PER_CONNECTION_MAX)
+        .http2_keepalive_interval(Some(KEEPALIVE_EVERY))
+        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+        .layer(layer)
+        .add_routes(routes)
+        .serve_with_incoming_shutdown(incoming, async move {
+            // An error means that the other end is gone, which is a stop too.
+            let _ = stop.wait_for(|stop| *stop).await;
+        })
+        .await
+        .context("the gRPC server failed")
+}
+
+async fn serve_http(routes: axum::Router, listener: TcpListener, mut stop: watch::Receiver<bool>) -> anyhow::Result<()> {
+    axum::serve(listener, routes)
+        .with_graceful_shutdown(async move {
+            // An error means that the other end is gone, which is a stop too.
+            let _ = stop.wait_for(|stop| *stop).await;
+        })
+        .await
+        .context("an HTTP server failed")
+}
+
+/// A first call that works as pasted, in one line.
+fn first_call(addr: SocketAddr, seeded: Seeded) -> String {
+    let metadata = serde_json::json!({
+        "metadata": {
+            "use_case_id": seeded.use_case_id.to_string(),
+            "recipient_phone_number": "+12125550123",
+            "audio_id": seeded.audio_id.to_string(),
+            "request_id": format!("first-call-{}", crate::clock::system_now().micros()),
+        }
+    });
+    format!("  grpcurl -plaintext -d '{metadata}' {addr} ringless.v1.VoicemailService/CreateVoicemail")
+}

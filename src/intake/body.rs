@@ -1,0 +1,73 @@
+//! The bytes of one upload while it comes in: in memory while the budget lasts, then on the spool.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::sync::Arc;
+
+use super::Reservation;
+use crate::ops::error::{OpError, Result};
+use crate::storage::Error;
+
+#[derive(Debug)]
+pub struct Body {
+    reservation: Reservation,
+    /// The first bytes, in pieces as they came: growing one buffer would hold twice as much.
+    memory: Vec<Box<[u8]>>,
+    /// What came after the memory budget was used up.
+    spool: Option<Arc<File>>,
+    size: u64,
+}
+
+impl Body {
+    pub fn new(reservation: Reservation) -> Body {
+        Body { reservation, memory: Vec::new(), spool: None, size: 0 }
+    }
+
+    pub async fn push(&mut self, chunk: &[u8]) -> Result<()> {
+        if chunk.is_empty() {
+            return Ok(());
+        }
+        self.size += chunk.len() as u64;
+        if self.spool.is_none() {
+            if self.reservation.take_memory(chunk.len() as u64) {
+                self.memory.push(chunk.into());
+                return Ok(());
+            }
+            self.spool = Some(Arc::new(self.reservation.open_spool().map_err(failed)?));
+        }
+        let Some(spool) = self.spool.clone() else { return Ok(()) };
+        let chunk: Box<[u8]> = chunk.into();
+        blocking(move || (&*spool).write_all(&chunk)).await
+    }
+
+    /// All of it in one piece. The room is given back once the bytes are no more held here.
+    pub async fn into_bytes(self) -> Result<Vec<u8>> {
+        let Body { reservation, memory, spool, size } = self;
+        blocking(move || {
+            let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
+            for piece in memory {
+                bytes.extend_from_slice(&piece);
+            }
+            if let Some(spool) = spool {
+                let mut spool = &*spool;
+                spool.seek(SeekFrom::Start(0))?;
+                spool.read_to_end(&mut bytes)?;
+            }
+            drop(reservation);
+            Ok(bytes)
+        })
+        .await
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> std::io::Result<T> + Send + 'static) -> Result<T> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done.map_err(failed),
+        Err(panicked) => Err(OpError::Internal(panicked.to_string())),
+    }
+}
+
+/// A spool that can't be written is a database that can't be: the caller may come again.
+fn failed(error: std::io::Error) -> OpError {
+    Error::Unavailable(format!("the upload spool: {error}")).into()
+}

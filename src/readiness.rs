@@ -1,0 +1,130 @@
+//! Is this process fit to be called? Asked of the database every second, told to /readyz, to
+//! `grpc.health.v1` and to the metrics. Nothing of it is constant.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
+
+use crate::config::Roles;
+use crate::grpc::{HEALTH_SERVICES, HEALTH_WORKER};
+use crate::storage::{Error, Store};
+use crate::telemetry::Metrics;
+
+/// Between two looks at the database.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// A look that takes longer counts as a no.
+const LOOK_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What is known now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct State {
+    /// `None`: the database answers and its schema is this program's; else why not.
+    pub database_fault: Option<&'static str>,
+    pub draining: bool,
+    /// The worker loop runs here and has not failed.
+    pub worker: bool,
+}
+
+impl State {
+    pub fn is_ready(&self) -> bool {
+        self.database_fault.is_none() && !self.draining
+    }
+}
+
+/// Shared by everything that tells or asks.
+#[derive(Clone)]
+pub struct Readiness {
+    state: Arc<watch::Sender<State>>,
+    worker_runs: Arc<AtomicBool>,
+}
+
+impl Readiness {
+    pub fn new() -> Readiness {
+        let start = State { database_fault: Some("not looked at yet"), draining: false, worker: false };
+        Readiness {
+            state: Arc::new(watch::Sender::new(start)),
+            worker_runs: Arc::new(AtomicBool::new(false)),
+        }
+    }
+
+    pub fn state(&self) -> State {
+        self.state.borrow().clone()
+    }
+
+    /// From here on this process says that it is not ready.
+    pub fn drain(&self) {
+        self.state.send_modify(|state| state.draining = true);
+    }
+
+    /// The worker's word after each round: did the database serve it?
+    pub fn worker_round(&self, is_good: bool) {
+        self.worker_runs.store(is_good, Ordering::Relaxed);
+    }
+
+    /// Looks at the database until the task is ended.
+    pub async fn keep_looking(self, store: Store, metrics: Metrics) {
+        loop {
+            self.look(&store).await;
+            metrics.ready(self.state().is_ready());
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    pub async fn look(&self, store: &Store) {
+        let fault = match tokio::time::timeout(LOOK_TIMEOUT, database_fault(store)).await {
+            Ok(fault) => fault,
+            Err(_) => Some("the database does not answer in time"),
+        };
+        let worker = self.worker_runs.load(Ordering::Relaxed);
+        self.state.send_if_modified(|state| {
+            if state.database_fault != fault {
+                match fault {
+                    Some(why) => tracing::warn!(reason = why, "not ready"),
+                    None => tracing::info!("the database answers"),
+                }
+            }
+            let after = State { database_fault: fault, draining: state.draining, worker };
+            let changed = *state != after;
+            *state = after;
+            changed
+        });
+    }
+
+    /// Passes every change on to the health service until the task is ended.
+    pub async fn tell_health(self, health: HealthReporter, roles: Roles) {
+        let mut changes = self.state.subscribe();
+        loop {
+            let state = changes.borrow_and_update().clone();
+            let word = |is_serving| if is_serving { ServingStatus::Serving } else { ServingStatus::NotServing };
+            for service in HEALTH_SERVICES {
+                health.set_service_status(service, word(state.is_ready())).await;
+            }
+            let worker = roles.worker && state.worker && state.is_ready();
+            health.set_service_status(HEALTH_WORKER, word(worker)).await;
+            if changes.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+impl Default for Readiness {
+    fn default() -> Self {
+        Readiness::new()
+    }
+}
+
+async fn database_fault(store: &Store) -> Option<&'static str> {
+    if store.read::<_, Error, _>(|tx| tx.ping()).await.is_err() {
+        return Some("the database does not answer");
+    }
+    match store.schema_difference().await {
+        Ok(difference) if difference == Default::default() => None,
+        Ok(_) => Some("the database's schema is not this program's"),
+        Err(_) => Some("the database's schema can't be read"),
+    }
+}
