@@ -1,0 +1,260 @@
+//! Messages for people: short lines and aligned tables. Phone numbers stand here whole, because this
+//! is the operator's own terminal and no log.
+
+use std::io::Write;
+
+use prost_types::{Duration, Timestamp};
+
+use super::failure::OutputClosed;
+use super::json::Json;
+use crate::grpc::pb;
+
+/// Prints a line, or several, on stdout.
+pub fn say(text: impl AsRef<str>) -> anyhow::Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    match writeln!(stdout, "{}", text.as_ref()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Err(OutputClosed.into()),
+        written => Ok(written?),
+    }
+}
+
+/// Prints one thing: as JSON, or as its lines for people.
+pub fn say_one(is_json: bool, json: impl FnOnce() -> Json, lines: impl FnOnce() -> String) -> anyhow::Result<()> {
+    match is_json {
+        true => say(json().pretty()),
+        false => say(lines()),
+    }
+}
+
+/// Text of callers and carriers, made harmless for a terminal: no control characters.
+pub fn clean(text: &str) -> String {
+    let shown = |c: char| if c.is_control() { '\u{fffd}' } else { c };
+    text.chars().map(shown).collect()
+}
+
+/// Columns that stay aligned, also over several pages of one list.
+pub struct Table {
+    header: Vec<&'static str>,
+    widths: Vec<usize>,
+    is_header_due: bool,
+}
+
+impl Table {
+    /// Each column is at least as wide as its name and as the number beside it.
+    pub fn new(columns: &[(&'static str, usize)]) -> Table {
+        Table {
+            header: columns.iter().map(|(name, _)| *name).collect(),
+            widths: columns.iter().map(|(name, width)| name.len().max(*width)).collect(),
+            is_header_due: true,
+        }
+    }
+
+    /// The lines of some rows, below the header the first time.
+    pub fn rows(&mut self, rows: &[Vec<String>]) -> String {
+        let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(|cell| filled(cell)).collect()).collect();
+        for row in &rows {
+            for (width, cell) in self.widths.iter_mut().zip(row) {
+                *width = (*width).max(cell.chars().count());
+            }
+        }
+        let mut lines = Vec::with_capacity(rows.len() + 1);
+        if std::mem::take(&mut self.is_header_due) {
+            lines.push(self.line(self.header.iter().copied()));
+        }
+        lines.extend(rows.iter().map(|row| self.line(row.iter().map(String::as_str))));
+        lines.join("\n")
+    }
+
+    fn line<'a>(&self, cells: impl Iterator<Item = &'a str>) -> String {
+        let padded: Vec<String> = cells.zip(&self.widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        padded.join("  ").trim_end().to_owned()
+    }
+}
+
+/// An empty cell would look as if its row were cut.
+fn filled(cell: &str) -> String {
+    if cell.is_empty() { "-".to_owned() } else { clean(cell) }
+}
+
+/// `name  value` lines with the values below each other; empty values are left out.
+pub fn fields(fields: &[(&str, String)]) -> String {
+    let kept: Vec<_> = fields.iter().filter(|(_, value)| !value.is_empty()).collect();
+    let width = kept.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    let lines: Vec<String> = kept.iter().map(|(name, value)| format!("{name:<width$}  {}", clean(value))).collect();
+    lines.join("\n")
+}
+
+/// `VOICEMAIL_STATUS_NOT_DELIVERED` as `NOT_DELIVERED`; a value of a newer server as its number.
+macro_rules! short {
+    ($(#[$doc:meta] $name:ident: $kind:ident, $prefix:literal;)+) => {$(
+        #[$doc]
+        pub fn $name(number: i32) -> String {
+            match pb::$kind::try_from(number) {
+                Ok(value) if number != 0 => {
+                    let name = value.as_str_name();
+                    name.strip_prefix($prefix).unwrap_or(name).to_owned()
+                }
+                Ok(_) => String::new(),
+                Err(_) => number.to_string(),
+            }
+        }
+    )+};
+}
+
+short! {
+    /// Of a voicemail.
+    status: VoicemailStatus, "VOICEMAIL_STATUS_";
+    /// Empty where there is none.
+    reason: FailureReason, "FAILURE_REASON_";
+    /// Of an attempt; empty while it runs.
+    outcome: AttemptOutcome, "ATTEMPT_OUTCOME_";
+    /// Of a setup.
+    setup_status: SetupStatus, "SETUP_STATUS_";
+    /// Of a phone number.
+    number_status: PhoneNumberStatus, "PHONE_NUMBER_STATUS_";
+    /// Of a use case.
+    channel: Channel, "CHANNEL_";
+    /// Of a use case; empty where none is stated.
+    purpose: Purpose, "PURPOSE_";
+}
+
+/// To the second, in UTC; empty where there is none.
+pub fn time(time: Option<Timestamp>) -> String {
+    time.map(|time| super::json::rfc3339(Timestamp { nanos: 0, ..time })).unwrap_or_default()
+}
+
+/// `14.0 s`, `2 min 05 s`, `3 h 20 min`; empty where there is none.
+pub fn length(length: Option<Duration>) -> String {
+    let Some(length) = length else { return String::new() };
+    match length.seconds {
+        0..60 => format!("{}.{} s", length.seconds, length.nanos / 100_000_000),
+        60..3_600 => format!("{} min {:02} s", length.seconds / 60, length.seconds % 60),
+        seconds => format!("{} h {:02} min", seconds / 3_600, seconds % 3_600 / 60),
+    }
+}
+
+/// `DELIVERED`, or `NOT_DELIVERED (MAILBOX_FULL)`.
+pub fn status_and_reason(voicemail: &pb::Voicemail) -> String {
+    match reason(voicemail.failure_reason) {
+        reason if reason.is_empty() => status(voicemail.status),
+        reason => format!("{} ({reason})", status(voicemail.status)),
+    }
+}
+
+/// One voicemail with its attempts.
+pub fn voicemail(voicemail: &pb::Voicemail) -> String {
+    let labels: Vec<String> = voicemail.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    let simulated = if voicemail.simulated { " (simulated: no phone was called)" } else { "" };
+    let lines = fields(&[
+        ("voicemail", voicemail.id.clone()),
+        ("status", format!("{}{simulated}", status_and_reason(voicemail))),
+        ("detail", voicemail.status_detail.clone()),
+        ("to", voicemail.recipient_phone_number.clone()),
+        ("from", voicemail.sender_phone_number.clone()),
+        ("use case", voicemail.use_case_id.clone()),
+        ("setup", voicemail.setup_id.clone()),
+        ("audio", voicemail.audio.as_ref().map(audio_line).unwrap_or_default()),
+        ("labels", labels.join(" ")),
+        ("request id", voicemail.request_id.clone()),
+        ("created", time(voicemail.create_time)),
+        ("scheduled", time(voicemail.schedule_time)),
+        ("due", time(voicemail.due_time)),
+        ("expires", time(voicemail.expire_time)),
+        ("sent", time(voicemail.sent_time)),
+        ("ended", time(voicemail.end_time)),
+    ]);
+    match voicemail.attempts.as_slice() {
+        [] => lines,
+        attempts => format!("{lines}\n\n{}", attempts_table(attempts)),
+    }
+}
+
+fn audio_line(audio: &pb::Audio) -> String {
+    let about = format!("{}, {} bytes", length(audio.duration), audio.size_bytes);
+    if audio.id.is_empty() { about } else { format!("{} ({about})", audio.id) }
+}
+
+fn attempts_table(attempts: &[pb::Attempt]) -> String {
+    let mut table =
+        Table::new(&[("ATTEMPT", 0), ("CARRIER", 0), ("BEGAN", 20), ("TOOK", 0), ("OUTCOME", 0), ("REASON", 0), ("CARRIER'S WORD", 0)]);
+    let rows: Vec<Vec<String>> = attempts
+        .iter()
+        .map(|attempt| {
+            let words = [&attempt.carrier_code, &attempt.carrier_detail, &attempt.late_outcome];
+            let words: Vec<&str> = words.iter().map(|word| word.as_str()).filter(|word| !word.is_empty()).collect();
+            vec![
+                attempt.number.to_string(),
+                attempt.carrier.clone(),
+                time(attempt.start_time),
+                length(between(attempt.start_time, attempt.end_time)),
+                match outcome(attempt.outcome) {
+                    running if running.is_empty() => "under way".to_owned(),
+                    outcome => outcome,
+                },
+                reason(attempt.failure_reason),
+                words.join(" "),
+            ]
+        })
+        .collect();
+    table.rows(&rows)
+}
+
+pub fn audio(audio: &pb::Audio) -> String {
+    fields(&[
+        ("audio", audio.id.clone()),
+        ("length", length(audio.duration)),
+        ("size", format!("{} bytes", audio.size_bytes)),
+        ("sha-256", audio.sha256.clone()),
+        ("created", time(audio.create_time)),
+    ])
+}
+
+/// The time that passed; `None` where either end is missing.
+pub fn between(start: Option<Timestamp>, end: Option<Timestamp>) -> Option<Duration> {
+    let nanos = |time: Timestamp| i128::from(time.seconds) * 1_000_000_000 + i128::from(time.nanos);
+    let passed = (nanos(end?) - nanos(start?)).max(0);
+    Some(Duration {
+        seconds: i64::try_from(passed / 1_000_000_000).unwrap_or(i64::MAX),
+        nanos: i32::try_from(passed % 1_000_000_000).unwrap_or_default(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_is_aligned_and_its_header_comes_once() {
+        let mut table = Table::new(&[("ID", 4), ("STATUS", 0)]);
+        let row = |a: &str, b: &str| vec![a.to_owned(), b.to_owned()];
+        assert_eq!(table.rows(&[row("1", "SENT"), row("22222", "")]), "ID     STATUS\n1      SENT\n22222  -");
+        assert_eq!(table.rows(&[row("3", "X")]), "3      X");
+    }
+
+    #[test]
+    fn control_characters_do_not_reach_the_terminal() {
+        assert_eq!(clean("a\u{1b}[31mb\n"), "a\u{fffd}[31mb\u{fffd}");
+    }
+
+    #[test]
+    fn lengths_are_cut_to_what_one_reads() {
+        let of = |seconds, nanos| length(Some(Duration { seconds, nanos }));
+        assert_eq!(of(14, 28_000_000), "14.0 s");
+        assert_eq!(of(59, 999_000_000), "59.9 s");
+        assert_eq!(of(125, 0), "2 min 05 s");
+        assert_eq!(of(12_000, 0), "3 h 20 min");
+        assert_eq!(length(None), "");
+    }
+
+    #[test]
+    fn fields_without_a_value_are_left_out() {
+        assert_eq!(fields(&[("a", "1".to_owned()), ("none", String::new()), ("long", "2".to_owned())]), "a     1\nlong  2");
+    }
+
+    #[test]
+    fn enum_values_are_short_and_unknown_ones_stay_visible() {
+        assert_eq!(status(5), "NOT_DELIVERED");
+        assert_eq!(status(77), "77");
+        assert_eq!(reason(0), "");
+    }
+}

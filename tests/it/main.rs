@@ -1,0 +1,16 @@
+//! Tests of the whole program but for the command line and outside clients. One binary, so that it
+//! is linked once. Whatever touches a database runs on SQLite and on Postgres.
+#![allow(clippy::unwrap_used, reason = "a test that fails should say where")]
+
+mod support;
+
+mod delivery_in_doubt;
+mod delivery_steps;
+mod grpc_audio;
+mod grpc_errors;
+mod grpc_lists;
+mod grpc_sending;
+mod indexes;
+mod migrations;
+mod serving;
+mod store_conformance;

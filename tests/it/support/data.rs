@@ -1,0 +1,201 @@
+//! Setups, numbers, use cases, audio and voicemails, made through the product's own verbs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ringless::audio;
+use ringless::carrier::{Carrier, Registry};
+use ringless::domain::delivery::Rules;
+use ringless::domain::ids::{PhoneNumberId, SetupId, UseCaseId, VoicemailId, WorkspaceId};
+use ringless::domain::labels::Labels;
+use ringless::domain::phone::PhoneNumber;
+use ringless::domain::use_case::Channel;
+use ringless::domain::voicemail::{Audio, Voicemail};
+use ringless::ops::deliver::{Delivering, Task};
+use ringless::ops::phone_numbers::{self, NewNumber};
+use ringless::ops::queue::QueueGauge;
+use ringless::ops::send_voicemail::{Accepted, Accepting, AudioInput, Draft, accept};
+use ringless::ops::setups::{self, NewSetup};
+use ringless::ops::use_cases::{self, NewUseCase};
+use ringless::ops::{OpError, voicemails};
+use ringless::storage::Tx;
+use ringless::telemetry::Metrics;
+use ringless::worker::Runner;
+
+use super::{Engine, TestStore};
+use crate::support::scripted::Scripted;
+
+pub const WORKSPACE: WorkspaceId = WorkspaceId::DEFAULT;
+pub const LEASE: Duration = Duration::from_secs(60);
+
+pub fn number(e164: &str) -> PhoneNumber {
+    PhoneNumber::from_stored(e164.to_owned())
+}
+
+/// An MP3 that differs by its seed.
+pub fn mp3(seed: u64) -> Vec<u8> {
+    audio::testing::distinct_mp3(seed, 11)
+}
+
+/// A store with a use case that sends over one scripted carrier.
+pub struct Scene {
+    pub test: TestStore,
+    pub carrier: Scripted,
+    pub registry: Registry,
+    pub setup_id: SetupId,
+    pub use_case_id: UseCaseId,
+    pub number_ids: Vec<PhoneNumberId>,
+    pub rules: Rules,
+    queue: Arc<QueueGauge>,
+}
+
+/// The senders of a scene.
+pub const SENDERS: [&str; 2] = ["+12125550195", "+13125550196"];
+
+impl Scene {
+    pub async fn new(engine: Engine, carrier: Scripted) -> Scene {
+        let test = TestStore::new(engine).await;
+        let one: Arc<dyn Carrier> = Arc::new(carrier.clone());
+        let registry = Registry::of([("vendor".to_owned(), one)]);
+        let known = registry.clone();
+        let (setup_id, use_case_id, number_ids) = test
+            .store
+            .write(move |tx| make(tx, &known))
+            .await
+            .unwrap();
+        Scene {
+            test,
+            carrier,
+            registry,
+            setup_id,
+            use_case_id,
+            number_ids,
+            rules: Rules::default(),
+            queue: Arc::new(QueueGauge::new(1_000)),
+        }
+    }
+
+    pub fn draft(&self, recipient: &str) -> Draft {
+        Draft {
+            use_case_id: self.use_case_id,
+            recipient: number(recipient),
+            audio_id: None,
+            request_id: None,
+            schedule_time: None,
+            expire_time: None,
+            labels: Labels::new(),
+            validate_only: false,
+        }
+    }
+
+    pub async fn try_accept(&self, draft: Draft, seed: u64) -> Result<Accepted, OpError> {
+        let (registry, queue) = (self.registry.clone(), self.queue.clone());
+        self.test
+            .store
+            .write(move |tx| {
+                let bytes = mp3(seed);
+                let walked = audio::judge(&bytes)?;
+                let input = AudioInput::New { audio: ringless::ops::audio::describe(&walked), bytes };
+                let accepting = Accepting {
+                    workspace: WORKSPACE,
+                    registry: &registry,
+                    queue: &queue,
+                    expire_after: Duration::from_secs(72 * 3_600),
+                };
+                accept(tx, &draft, &input, &accepting)
+            })
+            .await
+    }
+
+    /// A new voicemail to this recipient.
+    pub async fn accept(&self, recipient: &str) -> VoicemailId {
+        match self.try_accept(self.draft(recipient), 1).await.unwrap() {
+            Accepted::New(voicemail) => voicemail.id,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub fn runner(&self) -> Runner {
+        self.runner_with(self.registry.clone())
+    }
+
+    pub fn runner_with(&self, registry: Registry) -> Runner {
+        Runner {
+            store: self.test.store.clone(),
+            delivering: Delivering { registry, rules: self.rules.clone(), lease: LEASE },
+            call_timeout: Duration::from_secs(30),
+            metrics: Metrics::new(),
+            chance: || 0.5,
+        }
+    }
+
+    /// Claims what is due and runs it to its end, until nothing is due any more.
+    pub async fn work(&self) {
+        let runner = self.runner();
+        loop {
+            let claimed = runner.claim(10).await.unwrap();
+            if claimed.rows == 0 {
+                return;
+            }
+            for task in claimed.tasks {
+                runner.run(task).await;
+            }
+        }
+    }
+
+    /// Claims one row and gives its task, as a worker that dies right after.
+    pub async fn claim_one(&self) -> Task {
+        let mut claimed = self.runner().claim(1).await.unwrap();
+        claimed.tasks.pop().expect("one is due")
+    }
+
+    pub async fn get(&self, id: VoicemailId) -> Voicemail {
+        self.test.store.read(move |tx| voicemails::get(tx, WORKSPACE, id)).await.unwrap()
+    }
+
+    pub fn advance(&self, by: Duration) {
+        self.test.advance(by);
+    }
+
+    pub fn advance_seconds(&self, seconds: u64) {
+        self.advance(Duration::from_secs(seconds));
+    }
+}
+
+/// An approved setup with two numbers, and a use case that has both.
+fn make(tx: &mut dyn Tx, registry: &Registry) -> Result<(SetupId, UseCaseId, Vec<PhoneNumberId>), OpError> {
+    let new = NewSetup { display_name: "Scripted".to_owned(), carriers: vec!["vendor".to_owned()], request_id: None };
+    let setup = setups::create(tx, WORKSPACE, &new, registry)?;
+    let setup = setups::approve(tx, WORKSPACE, setup.id, registry)?;
+    let new = NewUseCase {
+        channel: Channel::RinglessVoicemail,
+        entity_name: "Clinic".to_owned(),
+        name: "Reminders".to_owned(),
+        description: String::new(),
+        setup_id: setup.id,
+        purpose: None,
+        callback_phone_number: None,
+        opt_out_phone_number: None,
+        request_id: None,
+    };
+    let use_case = use_cases::create(tx, WORKSPACE, &new)?;
+    let mut ids = Vec::new();
+    for sender in SENDERS {
+        let new = NewNumber {
+            setup_id: setup.id,
+            number: number(sender),
+            display_name: String::new(),
+            carriers: Vec::new(),
+            request_id: None,
+        };
+        let made = phone_numbers::create(tx, WORKSPACE, &new)?;
+        use_cases::assign(tx, WORKSPACE, use_case.id, made.id)?;
+        ids.push(made.id);
+    }
+    Ok((setup.id, use_case.id, ids))
+}
+
+/// What is stored of an MP3.
+pub fn described(bytes: &[u8]) -> Audio {
+    ringless::ops::audio::describe(&audio::judge(bytes).unwrap())
+}
