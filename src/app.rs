@@ -57,10 +57,14 @@ impl Running {
         let store = open_store(&config, clock).await?;
         let registry = Registry::new(&config.carriers, &config.data_dir);
         let seeded = match config.is_first_try {
-            true => seed_first(&store, &registry).await.context("an empty database could not be given its first setup")?,
+            true => seed_first(&store, &registry)
+                .await
+                .context("an empty database could not be given its first setup")?,
             false => None,
         };
-        let page_tokens = page_tokens(&store).await.context("the key of page tokens could not be read")?;
+        let page_tokens = page_tokens(&store)
+            .await
+            .context("the key of page tokens could not be read")?;
         let metrics = Metrics::new();
         let wake = Wake::default();
         let readiness = Readiness::new();
@@ -68,10 +72,15 @@ impl Running {
         let closed = Arc::new(AtomicBool::new(false));
         let (stop_servers, stop) = watch::channel(false);
         let (stop_worker, worker_stop) = watch::channel(false);
-        let (mut servers, mut worker, mut watchers) = (JoinSet::new(), JoinSet::new(), JoinSet::new());
+        let (mut servers, mut worker, mut watchers) =
+            (JoinSet::new(), JoinSet::new(), JoinSet::new());
 
         let accept = config.accept;
-        let uploads = Uploads::new(accept.upload_memory_bytes, accept.upload_spool_bytes, config.data_dir.join("spool"));
+        let uploads = Uploads::new(
+            accept.upload_memory_bytes,
+            accept.upload_spool_bytes,
+            config.data_dir.join("spool"),
+        );
         let api = Arc::new(Api::new(ApiParts {
             store: store.clone(),
             registry: registry.clone(),
@@ -86,25 +95,46 @@ impl Running {
         let grpc_listener = bind("gRPC", config.grpc_addr).await?;
         let http_listener = bind("public HTTP", config.http_addr).await?;
         let admin_listener = bind("admin HTTP", config.admin_addr).await?;
-        let running_addrs = (grpc_listener.local_addr()?, http_listener.local_addr()?, admin_listener.local_addr()?);
+        let running_addrs = (
+            grpc_listener.local_addr()?,
+            http_listener.local_addr()?,
+            admin_listener.local_addr()?,
+        );
 
         // A process without the api role still tells its health.
         let routes = match config.roles.api {
             true => grpc::routes(api, health_service)?,
             false => tonic::service::Routes::new(health_service),
         };
-        let layer = CallLayer { closed: closed.clone(), metrics: metrics.clone() };
+        let layer = CallLayer {
+            closed: closed.clone(),
+            metrics: metrics.clone(),
+        };
         servers.spawn(serve_grpc(routes, layer, grpc_listener, stop.clone()));
         servers.spawn(serve_http(http::public(), http_listener, stop.clone()));
-        let admin = http::Admin { readiness: readiness.clone(), metrics: metrics.clone(), uploads };
+        let admin = http::Admin {
+            readiness: readiness.clone(),
+            metrics: metrics.clone(),
+            uploads,
+        };
         servers.spawn(serve_http(http::admin(admin), admin_listener, stop));
 
-        watchers.spawn(readiness.clone().keep_looking(store.clone(), metrics.clone()));
+        watchers.spawn(
+            readiness
+                .clone()
+                .keep_looking(store.clone(), metrics.clone()),
+        );
         watchers.spawn(readiness.clone().tell_health(health, config.roles));
         if config.roles.worker {
-            let delivering = Delivering { registry, rules: config.rules.clone(), lease: config.worker.lease };
+            let delivering = Delivering {
+                registry,
+                rules: config.rules.clone(),
+                lease: config.worker.lease,
+            };
             let runner = Runner::new(store, delivering, &config.worker, metrics);
-            worker.spawn(Worker::new(runner, config.worker, wake, readiness.clone()).run(worker_stop));
+            worker.spawn(
+                Worker::new(runner, config.worker, wake, readiness.clone()).run(worker_stop),
+            );
         }
         let (grpc_addr, http_addr, admin_addr) = running_addrs;
         Ok(Running {
@@ -196,9 +226,11 @@ impl Running {
         };
         match tokio::time::timeout_at(deadline, finishing).await {
             Ok(finished) => finished?,
-            Err(_) => tracing::warn!("some calls or hand-overs did not finish in time; they are cut off"),
+            Err(_) => {
+                tracing::warn!("some calls or hand-overs did not finish in time; they are cut off")
+            }
         }
-        self.watchers.abort_all();
+        self.watchers.shutdown().await;
         Ok(())
     }
 }
@@ -206,15 +238,26 @@ impl Running {
 /// Opens the database and brings its schema up to this program's.
 async fn open_store(config: &Config, clock: Clock) -> anyhow::Result<Store> {
     let place = || format!("the database {} can't be used", config.database_url);
-    let options = StoreOptions { url: config.database_url.clone(), connections: config.connections, clock };
+    let options = StoreOptions {
+        url: config.database_url.clone(),
+        connections: config.connections,
+        clock,
+    };
     let store = Store::open(&options).with_context(place)?;
     let applied = store.migrate().await.with_context(place)?;
     if !applied.is_empty() {
-        tracing::info!(migrations = applied.len(), "the database's schema was brought up to date");
+        tracing::info!(
+            migrations = applied.len(),
+            "the database's schema was brought up to date"
+        );
     }
     let unknown = store.schema_difference().await.with_context(place)?.unknown;
     if !unknown.is_empty() {
-        bail!("the database {} was migrated by a newer ringless ({}); use that one", config.database_url, unknown.join(", "));
+        bail!(
+            "the database {} was migrated by a newer ringless ({}); use that one",
+            config.database_url,
+            unknown.join(", ")
+        );
     }
     Ok(store)
 }
@@ -232,14 +275,16 @@ async fn seed_first(store: &Store, registry: &Registry) -> Result<Option<Seeded>
 async fn page_tokens(store: &Store) -> anyhow::Result<PageTokens> {
     let mut fresh = [0; 32];
     getrandom::fill(&mut fresh).map_err(|error| anyhow::anyhow!("no random bytes: {error}"))?;
-    let key = store.write::<_, Error, _>(move |tx| tx.service_key("page_tokens", &fresh)).await?;
+    let key = store
+        .write::<_, Error, _>(move |tx| tx.service_key("page_tokens", &fresh))
+        .await?;
     Ok(PageTokens::new(key))
 }
 
 async fn bind(what: &str, addr: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(addr)
-        .await
-        .with_context(|| format!("the {what} address {addr} can't be listened on; is another server there?"))
+    TcpListener::bind(addr).await.with_context(|| {
+        format!("the {what} address {addr} can't be listened on; is another server there?")
+    })
 }
 
 async fn serve_grpc(
@@ -265,7 +310,11 @@ async fn serve_grpc(
         .context("the gRPC server failed")
 }
 
-async fn serve_http(routes: axum::Router, listener: TcpListener, mut stop: watch::Receiver<bool>) -> anyhow::Result<()> {
+async fn serve_http(
+    routes: axum::Router,
+    listener: TcpListener,
+    mut stop: watch::Receiver<bool>,
+) -> anyhow::Result<()> {
     axum::serve(listener, routes)
         .with_graceful_shutdown(async move {
             // An error means that the other end is gone, which is a stop too.
@@ -285,5 +334,7 @@ fn first_call(addr: SocketAddr, seeded: Seeded) -> String {
             "request_id": format!("first-call-{}", crate::clock::system_now().micros()),
         }
     });
-    format!("  grpcurl -plaintext -d '{metadata}' {addr} ringless.v1.VoicemailService/CreateVoicemail")
+    format!(
+        "  grpcurl -plaintext -d '{metadata}' {addr} ringless.v1.VoicemailService/CreateVoicemail"
+    )
 }

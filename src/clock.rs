@@ -21,7 +21,10 @@ pub enum Clock {
 }
 
 /// The host's clock. Only the SQLite store and the random seed of waits ask for it.
-#[allow(clippy::disallowed_methods, reason = "this is the place that reads the clock")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "this is the place that reads the clock"
+)]
 pub fn system_now() -> Time {
     let since_1970 = SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)

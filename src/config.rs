@@ -206,16 +206,24 @@ const DAY_SECONDS: u64 = 24 * 3_600;
 impl FileConfig {
     pub fn read(path: &Path) -> Result<FileConfig> {
         let text = std::fs::read_to_string(path).map_err(|error| {
-            ConfigError(format!("--config `{}` can't be read: {error}", path.display()))
+            ConfigError(format!(
+                "--config `{}` can't be read: {error}",
+                path.display()
+            ))
         })?;
-        FileConfig::parse(&text).map_err(|ConfigError(why)| ConfigError(format!("`{}`: {why}", path.display())))
+        FileConfig::parse(&text)
+            .map_err(|ConfigError(why)| ConfigError(format!("`{}`: {why}", path.display())))
     }
 
     pub fn parse(text: &str) -> Result<FileConfig> {
         toml::from_str(text).map_err(|error| {
             // The library's text is several lines with a drawing; one line names key and place.
-            let line = error.span().map(|span| text[..span.start.min(text.len())].lines().count().max(1));
-            let at = line.map(|line| format!("line {line}: ")).unwrap_or_default();
+            let line = error
+                .span()
+                .map(|span| text[..span.start.min(text.len())].lines().count().max(1));
+            let at = line
+                .map(|line| format!("line {line}: "))
+                .unwrap_or_default();
             ConfigError(format!("{at}{}", error.message().replace('\n', " ")))
         })
     }
@@ -231,26 +239,42 @@ impl Config {
     }
 
     pub fn build(given: Overrides, file: FileConfig) -> Result<Config> {
-        let data_dir = given.data_dir.or(file.data_dir).unwrap_or_else(|| DATA_DIR.into());
+        let data_dir = given
+            .data_dir
+            .or(file.data_dir)
+            .unwrap_or_else(|| DATA_DIR.into());
         let database_url = match given.database_url.or(file.database_url) {
-            Some(url) => DatabaseUrl::parse(&url).map_err(|why| ConfigError(format!("the database URL can't be used: {why}")))?,
+            Some(url) => DatabaseUrl::parse(&url)
+                .map_err(|why| ConfigError(format!("the database URL can't be used: {why}")))?,
             None => DatabaseUrl::Sqlite(data_dir.join("ringless.db")),
         };
         let roles = match given.roles {
             Some(text) => parse_roles(text.split(',').map(str::trim))?,
             None => match &file.roles {
                 Some(names) => parse_roles(names.iter().map(String::as_str))?,
-                None => Roles { api: true, worker: true },
+                None => Roles {
+                    api: true,
+                    worker: true,
+                },
             },
         };
         let is_first_try = file.carriers.is_empty();
         let carriers = match is_first_try {
-            true => BTreeMap::from([("sandbox".to_owned(), CarrierConfig { kind: Kind::Sandbox })]),
+            true => BTreeMap::from([(
+                "sandbox".to_owned(),
+                CarrierConfig {
+                    kind: Kind::Sandbox,
+                },
+            )]),
             false => file.carriers,
         };
         check_carrier_names(&carriers)?;
         let drain = given.drain_delay_seconds.or(file.drain_delay_seconds);
-        let drain = drain.unwrap_or(if given.on_terminal { 0 } else { DRAIN_DELAY_SECONDS });
+        let drain = drain.unwrap_or(if given.on_terminal {
+            0
+        } else {
+            DRAIN_DELAY_SECONDS
+        });
         let config = Config {
             grpc_addr: address("grpc_addr", given.grpc_addr, file.grpc_addr, GRPC_ADDR)?,
             http_addr: address("http_addr", given.http_addr, file.http_addr, HTTP_ADDR)?,
@@ -260,7 +284,13 @@ impl Config {
             roles,
             insecure_no_auth: given.insecure_no_auth,
             drain_delay: Duration::from_secs(within("drain_delay_seconds", drain, 0, 15)?),
-            connections: u32::try_from(within("storage.connections", file.storage.connections.into(), 2, 200)?).unwrap_or(2),
+            connections: u32::try_from(within(
+                "storage.connections",
+                file.storage.connections.into(),
+                2,
+                200,
+            )?)
+            .unwrap_or(2),
             is_first_try,
             carriers,
             numbers: phone_rules(&file.numbers)?,
@@ -274,7 +304,11 @@ impl Config {
 
     /// Until access control comes, nothing listens beyond this machine unasked.
     fn check_addresses(&self) -> Result<()> {
-        let all = [("gRPC", self.grpc_addr), ("public HTTP", self.http_addr), ("admin HTTP", self.admin_addr)];
+        let all = [
+            ("gRPC", self.grpc_addr),
+            ("public HTTP", self.http_addr),
+            ("admin HTTP", self.admin_addr),
+        ];
         match all.into_iter().find(|(_, addr)| !addr.ip().is_loopback()) {
             Some((what, addr)) if !self.insecure_no_auth => Err(ConfigError(format!(
                 "the {what} address `{addr}` can be reached from other machines, and there is no access control yet; take a loopback address, or give --insecure-no-auth where the network keeps strangers out"
@@ -284,25 +318,46 @@ impl Config {
     }
 }
 
-fn address(key: &str, given: Option<SocketAddr>, file: Option<String>, default: &str) -> Result<SocketAddr> {
+fn address(
+    key: &str,
+    given: Option<SocketAddr>,
+    file: Option<String>,
+    default: &str,
+) -> Result<SocketAddr> {
     if let Some(addr) = given {
         return Ok(addr);
     }
     let text = file.as_deref().unwrap_or(default);
-    text.parse().map_err(|_| ConfigError(format!("{key} = `{text}` is no address; give IP:PORT, for example `{default}`")))
+    text.parse().map_err(|_| {
+        ConfigError(format!(
+            "{key} = `{text}` is no address; give IP:PORT, for example `{default}`"
+        ))
+    })
 }
 
 fn parse_roles<'a>(names: impl Iterator<Item = &'a str>) -> Result<Roles> {
-    let mut roles = Roles { api: false, worker: false };
+    let mut roles = Roles {
+        api: false,
+        worker: false,
+    };
     for name in names {
         match name {
             "api" => roles.api = true,
             "worker" => roles.worker = true,
-            other => return Err(ConfigError(format!("roles: `{other}` is unknown; allowed are `api` and `worker`"))),
+            other => {
+                return Err(ConfigError(format!(
+                    "roles: `{other}` is unknown; allowed are `api` and `worker`"
+                )));
+            }
         }
     }
     match roles {
-        Roles { api: false, worker: false } => Err(ConfigError("roles: none is given; allowed are `api` and `worker`".to_owned())),
+        Roles {
+            api: false,
+            worker: false,
+        } => Err(ConfigError(
+            "roles: none is given; allowed are `api` and `worker`".to_owned(),
+        )),
         roles => Ok(roles),
     }
 }
@@ -311,10 +366,14 @@ fn parse_roles<'a>(names: impl Iterator<Item = &'a str>) -> Result<Roles> {
 fn check_carrier_names(carriers: &BTreeMap<String, CarrierConfig>) -> Result<()> {
     let is_name = |name: &str| {
         (1..=63).contains(&name.len())
-            && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-')
+            && name
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-')
     };
     match carriers.keys().find(|name| !is_name(name)) {
-        Some(name) => Err(ConfigError(format!("[carriers.{name}]: a name is 1 to 63 of a-z, 0-9, `_` and `-`"))),
+        Some(name) => Err(ConfigError(format!(
+            "[carriers.{name}]: a name is 1 to 63 of a-z, 0-9, `_` and `-`"
+        ))),
         None => Ok(()),
     }
 }
@@ -322,37 +381,69 @@ fn check_carrier_names(carriers: &BTreeMap<String, CarrierConfig>) -> Result<()>
 fn within(key: &str, value: u64, min: u64, max: u64) -> Result<u64> {
     match (min..=max).contains(&value) {
         true => Ok(value),
-        false => Err(ConfigError(format!("{key} = {value} is out of range; allowed are {min} to {max}"))),
+        false => Err(ConfigError(format!(
+            "{key} = {value} is out of range; allowed are {min} to {max}"
+        ))),
     }
 }
 
 fn phone_rules(numbers: &NumbersSection) -> Result<PhoneRules> {
     if numbers.allowed_countries.is_empty() {
-        return Err(ConfigError("numbers.allowed_countries is empty; name at least one, for example `US`".to_owned()));
+        return Err(ConfigError(
+            "numbers.allowed_countries is empty; name at least one, for example `US`".to_owned(),
+        ));
     }
-    PhoneRules::new(&numbers.default_country, &numbers.allowed_countries)
-        .map_err(|code| ConfigError(format!("numbers: `{code}` is no country; give ISO 3166-1 codes such as `US`")))
+    PhoneRules::new(&numbers.default_country, &numbers.allowed_countries).map_err(|code| {
+        ConfigError(format!(
+            "numbers: `{code}` is no country; give ISO 3166-1 codes such as `US`"
+        ))
+    })
 }
 
 fn accept(section: &AcceptSection) -> Result<AcceptConfig> {
     const MIB: u64 = 1_024 * 1_024;
     Ok(AcceptConfig {
-        upload_memory_bytes: within("accept.upload_memory_mib", section.upload_memory_mib, 8, 65_536)? * MIB,
-        upload_spool_bytes: within("accept.upload_spool_mib", section.upload_spool_mib, 0, 1_048_576)? * MIB,
+        upload_memory_bytes: within(
+            "accept.upload_memory_mib",
+            section.upload_memory_mib,
+            8,
+            65_536,
+        )? * MIB,
+        upload_spool_bytes: within(
+            "accept.upload_spool_mib",
+            section.upload_spool_mib,
+            0,
+            1_048_576,
+        )? * MIB,
         queue_max: within("accept.queue_max", section.queue_max, 1, 1_000_000_000)?,
-        expire_after: Duration::from_secs(within("accept.expire_after_seconds", section.expire_after_seconds, 60, 90 * DAY_SECONDS)?),
+        expire_after: Duration::from_secs(within(
+            "accept.expire_after_seconds",
+            section.expire_after_seconds,
+            60,
+            90 * DAY_SECONDS,
+        )?),
     })
 }
 
 fn worker(section: &WorkerSection) -> Result<WorkerConfig> {
     let lease = within("worker.lease_seconds", section.lease_seconds, 2, 3_600)?;
-    let call = within("worker.call_timeout_seconds", section.call_timeout_seconds, 1, 3_600)?;
+    let call = within(
+        "worker.call_timeout_seconds",
+        section.call_timeout_seconds,
+        1,
+        3_600,
+    )?;
     if call >= lease {
         return Err(ConfigError(format!(
             "worker.call_timeout_seconds = {call} must be less than worker.lease_seconds = {lease}, so that a call ends before another worker may take over"
         )));
     }
-    let in_flight = within("worker.in_flight_max", section.in_flight_max as u64, 1, 1_000)?;
+    let in_flight = within(
+        "worker.in_flight_max",
+        section.in_flight_max as u64,
+        1,
+        1_000,
+    )?;
     Ok(WorkerConfig {
         in_flight_max: usize::try_from(in_flight).unwrap_or(1),
         lease: Duration::from_secs(lease),
@@ -364,16 +455,31 @@ fn worker(section: &WorkerSection) -> Result<WorkerConfig> {
 fn rules(section: &DeliverySection) -> Result<Rules> {
     let waits = |key: &str, seconds: &[u64]| -> Result<Vec<Duration>> {
         if seconds.is_empty() || seconds.len() > 50 {
-            return Err(ConfigError(format!("{key} has {} waits; allowed are 1 to 50", seconds.len())));
+            return Err(ConfigError(format!(
+                "{key} has {} waits; allowed are 1 to 50",
+                seconds.len()
+            )));
         }
-        seconds.iter().map(|s| within(key, *s, 1, 7 * DAY_SECONDS).map(Duration::from_secs)).collect()
+        seconds
+            .iter()
+            .map(|s| within(key, *s, 1, 7 * DAY_SECONDS).map(Duration::from_secs))
+            .collect()
     };
-    let seconds = |key: &str, value: u64| within(key, value, 1, 30 * DAY_SECONDS).map(Duration::from_secs);
+    let seconds =
+        |key: &str, value: u64| within(key, value, 1, 30 * DAY_SECONDS).map(Duration::from_secs);
     Ok(Rules {
-        retry: Policy { waits: waits("delivery.retry_waits_seconds", &section.retry_waits_seconds)? },
+        retry: Policy {
+            waits: waits("delivery.retry_waits_seconds", &section.retry_waits_seconds)?,
+        },
         ask_waits: waits("delivery.ask_waits_seconds", &section.ask_waits_seconds)?,
-        no_word_deadline: seconds("delivery.no_word_deadline_seconds", section.no_word_deadline_seconds)?,
-        no_sender_wait: seconds("delivery.no_sender_wait_seconds", section.no_sender_wait_seconds)?,
+        no_word_deadline: seconds(
+            "delivery.no_word_deadline_seconds",
+            section.no_word_deadline_seconds,
+        )?,
+        no_sender_wait: seconds(
+            "delivery.no_sender_wait_seconds",
+            section.no_sender_wait_seconds,
+        )?,
     })
 }
 

@@ -7,7 +7,9 @@ fn refused(text: &str) -> String {
         Ok(file) => file,
         Err(error) => return error.to_string(),
     };
-    Config::build(Overrides::default(), file).expect_err(text).to_string()
+    Config::build(Overrides::default(), file)
+        .expect_err(text)
+        .to_string()
 }
 
 /// Every key of a table with its path.
@@ -33,14 +35,23 @@ fn the_example_file_has_every_key_at_its_default() {
         data_dir: Some(DATA_DIR.into()),
         roles: Some(vec!["api".to_owned(), "worker".to_owned()]),
         drain_delay_seconds: Some(DRAIN_DELAY_SECONDS),
-        carriers: BTreeMap::from([("sandbox".to_owned(), CarrierConfig { kind: Kind::Sandbox })]),
+        carriers: BTreeMap::from([(
+            "sandbox".to_owned(),
+            CarrierConfig {
+                kind: Kind::Sandbox,
+            },
+        )]),
         ..FileConfig::default()
     };
     assert_eq!(example, spelled_out);
 
     let (mut in_file, mut in_code) = (Vec::new(), Vec::new());
     keys(&EXAMPLE.parse().expect("it is TOML"), "", &mut in_file);
-    keys(&toml::Table::try_from(&spelled_out).expect("a table"), "", &mut in_code);
+    keys(
+        &toml::Table::try_from(&spelled_out).expect("a table"),
+        "",
+        &mut in_code,
+    );
     in_file.retain(|key| !key.starts_with("carriers."));
     assert_eq!(in_file, in_code);
     assert!(Config::build(Overrides::default(), example).is_ok());
@@ -60,7 +71,10 @@ fn every_key_of_the_example_is_commented() {
 fn nothing_at_all_is_a_configuration() {
     let config = Config::build(Overrides::default(), FileConfig::default()).expect("defaults");
     assert_eq!(config.grpc_addr.to_string(), GRPC_ADDR);
-    assert_eq!(config.database_url.to_string(), "sqlite://./data/ringless.db");
+    assert_eq!(
+        config.database_url.to_string(),
+        "sqlite://./data/ringless.db"
+    );
     assert!(config.is_first_try && config.roles.api && config.roles.worker);
     assert_eq!(config.drain_delay, Duration::from_secs(5));
     assert_eq!(config.accept.upload_memory_bytes, 96 << 20);
@@ -70,7 +84,8 @@ fn nothing_at_all_is_a_configuration() {
 
 #[test]
 fn flags_win_over_the_file() {
-    let file = FileConfig::parse("grpc_addr = '127.0.0.1:1'\ndata_dir = '/a'\nroles = ['api']").expect("right");
+    let file = FileConfig::parse("grpc_addr = '127.0.0.1:1'\ndata_dir = '/a'\nroles = ['api']")
+        .expect("right");
     let given = Overrides {
         grpc_addr: Some("127.0.0.1:2".parse().expect("an address")),
         roles: Some("worker".to_owned()),
@@ -79,7 +94,13 @@ fn flags_win_over_the_file() {
     let config = Config::build(given, file).expect("right");
     assert_eq!(config.grpc_addr.port(), 2);
     assert_eq!(config.data_dir, PathBuf::from("/a"));
-    assert_eq!(config.roles, Roles { api: false, worker: true });
+    assert_eq!(
+        config.roles,
+        Roles {
+            api: false,
+            worker: true
+        }
+    );
 }
 
 #[test]
@@ -94,9 +115,15 @@ fn what_is_wrong_is_named_in_one_line() {
         ("roles = []", "none is given"),
         ("drain_delay_seconds = 16", "0 to 15"),
         ("[numbers]\ndefault_country = 'USA'", "`USA` is no country"),
-        ("[numbers]\nallowed_countries = []", "allowed_countries is empty"),
+        (
+            "[numbers]\nallowed_countries = []",
+            "allowed_countries is empty",
+        ),
         ("[accept]\nqueue_max = 0", "accept.queue_max = 0"),
-        ("[worker]\ncall_timeout_seconds = 60", "must be less than worker.lease_seconds"),
+        (
+            "[worker]\ncall_timeout_seconds = 60",
+            "must be less than worker.lease_seconds",
+        ),
         ("[delivery]\nretry_waits_seconds = []", "1 to 50"),
         ("[carriers.x]\nkind = 'y'", "sandbox"),
         ("[carriers.'A b']\nkind = 'sandbox'", "[carriers.A b]"),
@@ -133,7 +160,10 @@ fn each_bound_holds_at_both_ends() {
 
 #[test]
 fn a_terminal_needs_no_drain() {
-    let given = Overrides { on_terminal: true, ..Overrides::default() };
+    let given = Overrides {
+        on_terminal: true,
+        ..Overrides::default()
+    };
     let config = Config::build(given, FileConfig::default()).expect("defaults");
     assert_eq!(config.drain_delay, Duration::ZERO);
 }

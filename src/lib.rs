@@ -11,6 +11,8 @@
 //! [`app`] builds all of it once and owns the order of stopping; [`config`] has every setting;
 //! [`clock`] is the only place that reads the time. docs/ARCHITECTURE.md has the whole map.
 
+#![allow(clippy::duplicate_mod, reason = "the queries are compiled once for each database")]
+
 pub mod app;
 pub mod audio;
 pub mod carrier;

@@ -44,7 +44,11 @@ pub struct Readiness {
 
 impl Readiness {
     pub fn new() -> Readiness {
-        let start = State { database_fault: Some("not looked at yet"), draining: false, worker: false };
+        let start = State {
+            database_fault: Some("not looked at yet"),
+            draining: false,
+            worker: false,
+        };
         Readiness {
             state: Arc::new(watch::Sender::new(start)),
             worker_runs: Arc::new(AtomicBool::new(false)),
@@ -87,7 +91,11 @@ impl Readiness {
                     None => tracing::info!("the database answers"),
                 }
             }
-            let after = State { database_fault: fault, draining: state.draining, worker };
+            let after = State {
+                database_fault: fault,
+                draining: state.draining,
+                worker,
+            };
             let changed = *state != after;
             *state = after;
             changed
@@ -99,9 +107,17 @@ impl Readiness {
         let mut changes = self.state.subscribe();
         loop {
             let state = changes.borrow_and_update().clone();
-            let word = |is_serving| if is_serving { ServingStatus::Serving } else { ServingStatus::NotServing };
+            let word = |is_serving| {
+                if is_serving {
+                    ServingStatus::Serving
+                } else {
+                    ServingStatus::NotServing
+                }
+            };
             for service in HEALTH_SERVICES {
-                health.set_service_status(service, word(state.is_ready())).await;
+                health
+                    .set_service_status(service, word(state.is_ready()))
+                    .await;
             }
             let worker = roles.worker && state.worker && state.is_ready();
             health.set_service_status(HEALTH_WORKER, word(worker)).await;

@@ -30,11 +30,18 @@ pub fn init(filter: Option<&str>) {
         None => EnvFilter::try_from_default_env().ok(),
     };
     let filter = filter.unwrap_or_else(|| EnvFilter::new(DEFAULT_FILTER));
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     // A second call, as in tests, leaves the first as it is.
     let _already_set = match std::io::stderr().is_terminal() {
         true => lines.with_target(false).try_init(),
-        false => lines.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init(),
+        false => lines
+            .json()
+            .flatten_event(true)
+            .with_current_span(true)
+            .with_span_list(false)
+            .try_init(),
     };
 }
 
@@ -81,20 +88,49 @@ impl Metrics {
     pub fn new() -> Metrics {
         let mut registry = Registry::with_prefix("ringless");
         let calls = Family::default();
-        registry.register("calls", "Calls answered, by method and gRPC code", calls.clone());
+        registry.register(
+            "calls",
+            "Calls answered, by method and gRPC code",
+            calls.clone(),
+        );
         let accepted = Counter::default();
         registry.register("voicemails_accepted", "Voicemails stored", accepted.clone());
         let attempts = Family::default();
-        registry.register("attempts", "Calls of carriers, by carrier and outcome", attempts.clone());
+        registry.register(
+            "attempts",
+            "Calls of carriers, by carrier and outcome",
+            attempts.clone(),
+        );
         let ended = Family::default();
-        registry.register("voicemails_ended", "Voicemails that came to an end here, by status and failure reason", ended.clone());
+        registry.register(
+            "voicemails_ended",
+            "Voicemails that came to an end here, by status and failure reason",
+            ended.clone(),
+        );
         let uploads = Gauge::default();
-        registry.register("uploads_in_progress", "Uploads in progress", uploads.clone());
+        registry.register(
+            "uploads_in_progress",
+            "Uploads in progress",
+            uploads.clone(),
+        );
         let upload_memory_bytes = Gauge::default();
-        registry.register("upload_memory_bytes", "Bytes of uploads in progress that are in memory", upload_memory_bytes.clone());
+        registry.register(
+            "upload_memory_bytes",
+            "Bytes of uploads in progress that are in memory",
+            upload_memory_bytes.clone(),
+        );
         let ready = Gauge::default();
         registry.register("ready", "1 where /readyz says so", ready.clone());
-        Metrics(Arc::new(Inner { registry, calls, accepted, attempts, ended, uploads, upload_memory_bytes, ready }))
+        Metrics(Arc::new(Inner {
+            registry,
+            calls,
+            accepted,
+            attempts,
+            ended,
+            uploads,
+            upload_memory_bytes,
+            ready,
+        }))
     }
 
     /// Only methods of ours are named, so that a caller can't make up labels.
@@ -110,19 +146,27 @@ impl Metrics {
     }
 
     pub fn attempt(&self, carrier: &str, outcome: OutcomeKind) {
-        let labels = [("carrier", carrier.to_owned()), ("outcome", format!("{outcome:?}"))];
+        let labels = [
+            ("carrier", carrier.to_owned()),
+            ("outcome", format!("{outcome:?}")),
+        ];
         self.0.attempts.get_or_create(&Labels(labels)).inc();
     }
 
     pub fn ended(&self, status: Status, reason: Option<FailureReason>) {
         let reason = reason.map_or("", FailureReason::as_str);
-        let labels = [("status", status.as_str().to_owned()), ("reason", reason.to_owned())];
+        let labels = [
+            ("status", status.as_str().to_owned()),
+            ("reason", reason.to_owned()),
+        ];
         self.0.ended.get_or_create(&Labels(labels)).inc();
     }
 
     pub fn uploads(&self, count: u64, memory_bytes: u64) {
         self.0.uploads.set(i64::try_from(count).unwrap_or(i64::MAX));
-        self.0.upload_memory_bytes.set(i64::try_from(memory_bytes).unwrap_or(i64::MAX));
+        self.0
+            .upload_memory_bytes
+            .set(i64::try_from(memory_bytes).unwrap_or(i64::MAX));
     }
 
     pub fn ready(&self, is_ready: bool) {

@@ -210,10 +210,13 @@ fn metadata_hold_the_parts_that_vary() {
     let long = Refusal::TooLong {
         counted: Duration::from_secs(61),
     };
-    assert_eq!(long.metadata(), [
+    assert_eq!(
+        long.metadata(),
+        [
             ("duration_ms", "61000".to_owned()),
             ("duration_ms_max", "60300".to_owned())
-        ]);
+        ]
+    );
     let noise = Refusal::Corrupt {
         damage: Damage::NoSound {
             judged: 20,

@@ -61,8 +61,9 @@ impl Registry {
 
     /// Are all of these rehearsals? An unknown name is none.
     pub fn all_simulated(&self, names: &[String]) -> bool {
-        names
-            .iter()
-            .all(|name| self.find(name).is_some_and(|carrier| carrier.is_simulated()))
+        names.iter().all(|name| {
+            self.find(name)
+                .is_some_and(|carrier| carrier.is_simulated())
+        })
     }
 }

@@ -57,8 +57,8 @@ enum Script {
 
 fn script(recipient: &PhoneNumber) -> Script {
     use FailureReason::{
-        AudioRejected, Busy, CarrierDnc, InvalidNumber, MailboxFull, NoAnswer, NoMailbox, NotMobile,
-        SimulatedCarrier, Unreachable, VoicemailNotDetected,
+        AudioRejected, Busy, CarrierDnc, InvalidNumber, MailboxFull, NoAnswer, NoMailbox,
+        NotMobile, SimulatedCarrier, Unreachable, VoicemailNotDetected,
     };
     if !recipient.is_fictional() {
         return Script::Reject(SimulatedCarrier);
@@ -97,7 +97,10 @@ impl Sandbox {
             CarrierWords::new(&call.message.voicemail_id.to_string(), code, detail)
         };
         let number = call.message.recipient.last_two_digits().to_string();
-        let passing = Outcome::TryAgain { reason: FailureReason::CarrierTimeout, wait: None };
+        let passing = Outcome::TryAgain {
+            reason: FailureReason::CarrierTimeout,
+            wait: None,
+        };
         match script(&call.message.recipient) {
             Script::Reject(reason) => {
                 let detail = format!("the sandbox plays {} for this number", reason.as_str());
@@ -109,7 +112,10 @@ impl Sandbox {
             Script::TooFastOnce if call.attempt_number == 1 => {
                 let reason = FailureReason::CarrierRateLimited;
                 let wait = Some(TOO_FAST_WAIT);
-                (Outcome::TryAgain { reason, wait }, words(&number, "too fast, wait 2 s"))
+                (
+                    Outcome::TryAgain { reason, wait },
+                    words(&number, "too fast, wait 2 s"),
+                )
             }
             Script::NeverAWord => (Outcome::Taken { ask_after: None }, words(&number, "")),
             played @ (Script::Deliver
@@ -122,14 +128,22 @@ impl Sandbox {
                     Err(error) => {
                         // It may have been dropped before the error; a repeat finds out.
                         tracing::warn!(error = %error, "the sandbox could not finish a drop");
-                        (Outcome::Unknown, CarrierWords::new("", "", "the drop could not be finished"))
+                        (
+                            Outcome::Unknown,
+                            CarrierWords::new("", "", "the drop could not be finished"),
+                        )
                     }
                     Ok(()) => match played {
                         Script::BreaksAfterDrop => (
                             Outcome::Unknown,
                             CarrierWords::new("", "", "the connection broke before the answer"),
                         ),
-                        Script::WordLater => (Outcome::Taken { ask_after: Some(WORD_AFTER) }, words),
+                        Script::WordLater => (
+                            Outcome::Taken {
+                                ask_after: Some(WORD_AFTER),
+                            },
+                            words,
+                        ),
                         _ => (Outcome::Delivered, words),
                     },
                 }
@@ -139,21 +153,27 @@ impl Sandbox {
 
     async fn drop_audio(&self, call: Call) -> std::io::Result<()> {
         let mailboxes = self.mailboxes.clone();
-        tokio::task::spawn_blocking(move || mailboxes.drop_once(&call.message, &call.audio, call.now))
-            .await
-            .map_err(std::io::Error::other)?
+        tokio::task::spawn_blocking(move || {
+            mailboxes.drop_once(&call.message, &call.audio, call.now)
+        })
+        .await
+        .map_err(std::io::Error::other)?
     }
 
     async fn answer(&self, question: Question) -> Answer {
         let mailboxes = self.mailboxes.clone();
         let id = question.message.voicemail_id;
         let found = tokio::task::spawn_blocking(move || mailboxes.find(id)).await;
-        let Ok(Ok(dropped)) = found else { return Answer::NoAnswer };
+        let Ok(Ok(dropped)) = found else {
+            return Answer::NoAnswer;
+        };
         match (script(&question.message.recipient), dropped) {
             (Script::NeverAWord, _) => Answer::Pending { again_after: None },
             (Script::WordLater, Some(time)) => match question.now.since(time) {
                 passed if passed >= WORD_AFTER => Answer::Ended(End::Delivered),
-                passed => Answer::Pending { again_after: Some(WORD_AFTER - passed) },
+                passed => Answer::Pending {
+                    again_after: Some(WORD_AFTER - passed),
+                },
             },
             (_, Some(_)) => Answer::Ended(End::Delivered),
             (_, None) => Answer::NeverReceived,
@@ -184,8 +204,14 @@ impl Carrier for Sandbox {
 
     fn doubt_traits(&self, recipient: &PhoneNumber) -> DoubtTraits {
         match script(recipient) {
-            Script::BreaksAfterDrop => DoubtTraits { repeatable_for: None, askable: false },
-            _ => DoubtTraits { repeatable_for: Some(Duration::MAX), askable: true },
+            Script::BreaksAfterDrop => DoubtTraits {
+                repeatable_for: None,
+                askable: false,
+            },
+            _ => DoubtTraits {
+                repeatable_for: Some(Duration::MAX),
+                askable: true,
+            },
         }
     }
 
@@ -242,8 +268,15 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let sandbox = Sandbox::new(folder.path());
         let rejects = [
-            (50, MailboxFull), (51, NoMailbox), (52, VoicemailNotDetected), (53, Unreachable),
-            (54, NoAnswer), (55, Busy), (60, InvalidNumber), (61, NotMobile), (62, CarrierDnc),
+            (50, MailboxFull),
+            (51, NoMailbox),
+            (52, VoicemailNotDetected),
+            (53, Unreachable),
+            (54, NoAnswer),
+            (55, Busy),
+            (60, InvalidNumber),
+            (61, NotMobile),
+            (62, CarrierDnc),
             (63, AudioRejected),
         ];
         for last in 0..100_u8 {
@@ -251,29 +284,60 @@ mod tests {
             let outcome = call(&sandbox, &message, 1).await;
             let wanted = match (rejects.iter().find(|(code, _)| *code == last), last) {
                 (Some((_, reason)), _) => Outcome::Rejected { reason: *reason },
-                (None, 70 | 71) => Outcome::TryAgain { reason: CarrierTimeout, wait: None },
-                (None, 72) => Outcome::TryAgain { reason: CarrierRateLimited, wait: Some(TOO_FAST_WAIT) },
+                (None, 70 | 71) => Outcome::TryAgain {
+                    reason: CarrierTimeout,
+                    wait: None,
+                },
+                (None, 72) => Outcome::TryAgain {
+                    reason: CarrierRateLimited,
+                    wait: Some(TOO_FAST_WAIT),
+                },
                 (None, 80) => Outcome::Taken { ask_after: None },
                 (None, 81) => Outcome::Unknown,
-                (None, 90) => Outcome::Taken { ask_after: Some(WORD_AFTER) },
+                (None, 90) => Outcome::Taken {
+                    ask_after: Some(WORD_AFTER),
+                },
                 (None, _) => Outcome::Delivered,
             };
             assert_eq!(outcome, wanted, "{last}");
-            let is_dropped = sandbox.mailboxes.find(message.voicemail_id).expect("readable").is_some();
-            assert_eq!(is_dropped, matches!(last, 81 | 90) || outcome == Outcome::Delivered, "{last}");
+            let is_dropped = sandbox
+                .mailboxes
+                .find(message.voicemail_id)
+                .expect("readable")
+                .is_some();
+            assert_eq!(
+                is_dropped,
+                matches!(last, 81 | 90) || outcome == Outcome::Delivered,
+                "{last}"
+            );
         }
         let real = message("+12125551234");
-        assert_eq!(call(&sandbox, &real, 1).await, Outcome::Rejected { reason: SimulatedCarrier });
+        assert_eq!(
+            call(&sandbox, &real, 1).await,
+            Outcome::Rejected {
+                reason: SimulatedCarrier
+            }
+        );
     }
 
     #[tokio::test]
     async fn passing_errors_end_after_their_number_of_attempts() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let sandbox = Sandbox::new(folder.path());
-        let (two, ever, fast) = (message("+12125550170"), message("+12125550171"), message("+12125550172"));
-        assert!(matches!(call(&sandbox, &two, 2).await, Outcome::TryAgain { .. }));
+        let (two, ever, fast) = (
+            message("+12125550170"),
+            message("+12125550171"),
+            message("+12125550172"),
+        );
+        assert!(matches!(
+            call(&sandbox, &two, 2).await,
+            Outcome::TryAgain { .. }
+        ));
         assert_eq!(call(&sandbox, &two, 3).await, Outcome::Delivered);
-        assert!(matches!(call(&sandbox, &ever, 1_000).await, Outcome::TryAgain { .. }));
+        assert!(matches!(
+            call(&sandbox, &ever, 1_000).await,
+            Outcome::TryAgain { .. }
+        ));
         assert_eq!(call(&sandbox, &fast, 2).await, Outcome::Delivered);
     }
 
@@ -281,16 +345,31 @@ mod tests {
     async fn it_answers_from_the_drop_alone() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let sandbox = Sandbox::new(folder.path());
-        let (later, never, plain) = (message("+12125550190"), message("+12125550180"), message("+12125550100"));
+        let (later, never, plain) = (
+            message("+12125550190"),
+            message("+12125550180"),
+            message("+12125550100"),
+        );
         assert_eq!(ask(&sandbox, &plain, 0).await, Answer::NeverReceived);
         for message in [&later, &never, &plain] {
             call(&sandbox, message, 1).await;
         }
         // Another process sees the same.
         let other = Sandbox::new(folder.path());
-        assert_eq!(ask(&other, &later, 5_999_999).await, Answer::Pending { again_after: Some(Duration::from_micros(1)) });
-        assert_eq!(ask(&other, &later, 6_000_000).await, Answer::Ended(End::Delivered));
-        assert_eq!(ask(&other, &never, i64::MAX).await, Answer::Pending { again_after: None });
+        assert_eq!(
+            ask(&other, &later, 5_999_999).await,
+            Answer::Pending {
+                again_after: Some(Duration::from_micros(1))
+            }
+        );
+        assert_eq!(
+            ask(&other, &later, 6_000_000).await,
+            Answer::Ended(End::Delivered)
+        );
+        assert_eq!(
+            ask(&other, &never, i64::MAX).await,
+            Answer::Pending { again_after: None }
+        );
         assert_eq!(ask(&other, &plain, 0).await, Answer::Ended(End::Delivered));
     }
 
@@ -298,7 +377,8 @@ mod tests {
     fn only_81_can_be_neither_repeated_nor_asked() {
         let sandbox = Sandbox::new(Path::new("unused"));
         for last in 0..100 {
-            let traits = sandbox.doubt_traits(&PhoneNumber::from_stored(format!("+121255501{last:02}")));
+            let traits =
+                sandbox.doubt_traits(&PhoneNumber::from_stored(format!("+121255501{last:02}")));
             assert_eq!(traits.askable, last != 81);
             assert_eq!(traits.repeatable_for.is_some(), last != 81);
         }

@@ -137,10 +137,21 @@ mod tests {
     #[test]
     fn a_carriers_words_are_cut_between_characters() {
         for (length, kept) in [(1_023, 1_023), (1_024, 1_024), (1_025, 1_024)] {
-            assert_eq!(CarrierWords::new("", "", &"x".repeat(length)).detail.len(), kept);
+            assert_eq!(
+                CarrierWords::new("", "", &"x".repeat(length)).detail.len(),
+                kept
+            );
         }
-        assert_eq!(CarrierWords::new("", "", &"ä".repeat(513)).detail.len(), 1_024);
-        assert_eq!(CarrierWords::new(&"é".repeat(129), "a\0b", "").reference.len(), 256);
+        assert_eq!(
+            CarrierWords::new("", "", &"ä".repeat(513)).detail.len(),
+            1_024
+        );
+        assert_eq!(
+            CarrierWords::new(&"é".repeat(129), "a\0b", "")
+                .reference
+                .len(),
+            256
+        );
         assert_eq!(CarrierWords::new("", "a\0b", "").code, "ab");
     }
 }

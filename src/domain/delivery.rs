@@ -170,9 +170,7 @@ impl Delivery {
             Outcome::TryAgain { wait, .. } if hand_over.in_doubt => {
                 self.wait_in_doubt(hand_over, traits, *wait, context)
             }
-            Outcome::TryAgain { reason, wait } => {
-                self.try_again(*reason, *wait, words, context)
-            }
+            Outcome::TryAgain { reason, wait } => self.try_again(*reason, *wait, words, context),
         }
     }
 
@@ -246,7 +244,12 @@ impl Delivery {
             "the hand-over broke off and this carrier can neither be asked nor be sent the same message twice; it may have been delivered",
             words,
         );
-        self.end(Event::InDoubt, Some(FailureReason::CarrierAmbiguous), detail, now)
+        self.end(
+            Event::InDoubt,
+            Some(FailureReason::CarrierAmbiguous),
+            detail,
+            now,
+        )
     }
 
     /// The deadline passed without the carrier's word.
@@ -255,7 +258,12 @@ impl Delivery {
             "carrier `{}` took it and gave no word by the deadline; it may have been delivered",
             self.carrier
         );
-        self.end(Event::NoWord, Some(FailureReason::CarrierNoCallback), detail, now)
+        self.end(
+            Event::NoWord,
+            Some(FailureReason::CarrierNoCallback),
+            detail,
+            now,
+        )
     }
 
     /// Has the deadline for the carrier's word passed?
@@ -297,11 +305,22 @@ impl Delivery {
         self.tries += 1;
         let tries = self.tries.unsigned_abs();
         let Some(wait) = context.rules.retry.wait(tries, wait, context.chance) else {
-            let last = format!("{tries} tries came to passing errors, the last one {}", reason.as_str());
+            let last = format!(
+                "{tries} tries came to passing errors, the last one {}",
+                reason.as_str()
+            );
             let end = End::Because(FailureReason::RetriesExhausted);
-            return self.end(Event::Word(end), end.reason(), with_words(&last, words), context.now);
+            return self.end(
+                Event::Word(end),
+                end.reason(),
+                with_words(&last, words),
+                context.now,
+            );
         };
-        let why = format!("try {tries} came to a passing error ({}); it is tried again", reason.as_str());
+        let why = format!(
+            "try {tries} came to a passing error ({}); it is tried again",
+            reason.as_str()
+        );
         self.put_back(with_words(&why, words), wait, context.now)
     }
 
@@ -318,11 +337,18 @@ impl Delivery {
         }
         let calls = self.attempt_count.max(1).unsigned_abs() + hand_over.asks.unsigned_abs();
         let last = u32::try_from(context.rules.retry.waits.len()).unwrap_or(u32::MAX);
-        let wait = context.rules.retry.wait(calls.min(last), wait, context.chance);
+        let wait = context
+            .rules
+            .retry
+            .wait(calls.min(last), wait, context.chance);
         self.status_detail =
             "the outcome of the hand-over is unknown; the carrier is asked, or sent the same request under the same key".to_owned();
         self.lease_token = None;
-        self.next_time = Some(context.now.plus(wait.unwrap_or(context.rules.no_sender_wait)));
+        self.next_time = Some(
+            context
+                .now
+                .plus(wait.unwrap_or(context.rules.no_sender_wait)),
+        );
         Ok(())
     }
 
@@ -334,11 +360,20 @@ impl Delivery {
         ask_after: Option<Duration>,
         context: Context<'_>,
     ) {
-        let deadline = self.sent_time.unwrap_or(context.now).plus(context.rules.no_word_deadline);
+        let deadline = self
+            .sent_time
+            .unwrap_or(context.now)
+            .plus(context.rules.no_word_deadline);
         let asks = usize::try_from(hand_over.asks).unwrap_or(0);
-        let ours = context.rules.ask_waits.get(asks).or(context.rules.ask_waits.last());
+        let ours = context
+            .rules
+            .ask_waits
+            .get(asks)
+            .or(context.rules.ask_waits.last());
         let ask = match (traits.askable, ask_after, ours) {
-            (true, Some(wait), _) => context.now.plus(wait.clamp(retry::CARRIER_WAIT_MIN, retry::CARRIER_WAIT_MAX)),
+            (true, Some(wait), _) => context
+                .now
+                .plus(wait.clamp(retry::CARRIER_WAIT_MIN, retry::CARRIER_WAIT_MAX)),
             (true, None, Some(wait)) => context.now.plus(retry::spread(*wait, context.chance)),
             _ => deadline,
         };

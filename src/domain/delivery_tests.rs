@@ -11,7 +11,11 @@ fn at(seconds: u64) -> Time {
 }
 
 fn context(rules: &Rules, now: Time) -> Context<'_> {
-    Context { rules, now, chance: 0.5 }
+    Context {
+        rules,
+        now,
+        chance: 0.5,
+    }
 }
 
 fn accepted() -> Delivery {
@@ -46,7 +50,9 @@ fn accepted() -> Delivery {
 
 fn sending() -> (Delivery, HandOver) {
     let mut delivery = accepted();
-    delivery.claim(LeaseToken::generate(), at(60)).expect("it was accepted");
+    delivery
+        .claim(LeaseToken::generate(), at(60))
+        .expect("it was accepted");
     delivery.begin_attempt("vendor", false, at(60));
     let hand_over = HandOver {
         id: HandOverId::generate(),
@@ -62,39 +68,77 @@ fn sending() -> (Delivery, HandOver) {
     (delivery, hand_over)
 }
 
-const NEITHER: DoubtTraits = DoubtTraits { repeatable_for: None, askable: false };
-const ASKABLE: DoubtTraits = DoubtTraits { repeatable_for: None, askable: true };
-const REPEATABLE: DoubtTraits = DoubtTraits { repeatable_for: Some(Duration::from_secs(3_600)), askable: false };
+const NEITHER: DoubtTraits = DoubtTraits {
+    repeatable_for: None,
+    askable: false,
+};
+const ASKABLE: DoubtTraits = DoubtTraits {
+    repeatable_for: None,
+    askable: true,
+};
+const REPEATABLE: DoubtTraits = DoubtTraits {
+    repeatable_for: Some(Duration::from_secs(3_600)),
+    askable: false,
+};
 
-fn record(delivery: &mut Delivery, hand_over: &mut HandOver, outcome: &Outcome, traits: DoubtTraits, now: Time) {
+fn record(
+    delivery: &mut Delivery,
+    hand_over: &mut HandOver,
+    outcome: &Outcome,
+    traits: DoubtTraits,
+    now: Time,
+) {
     let rules = rules();
     delivery
-        .record(hand_over, outcome, &CarrierWords::default(), traits, context(&rules, now))
+        .record(
+            hand_over,
+            outcome,
+            &CarrierWords::default(),
+            traits,
+            context(&rules, now),
+        )
         .expect("the move is allowed");
 }
 
 #[test]
 fn a_delivered_one_ends_with_its_latency_and_without_a_lease() {
     let (mut delivery, mut hand_over) = sending();
-    record(&mut delivery, &mut hand_over, &Outcome::Delivered, NEITHER, at(2));
+    record(
+        &mut delivery,
+        &mut hand_over,
+        &Outcome::Delivered,
+        NEITHER,
+        at(2),
+    );
     assert_eq!(delivery.status, Status::Delivered);
-    assert_eq!((delivery.end_time, delivery.next_time, delivery.lease_token), (Some(at(2)), None, None));
+    assert_eq!(
+        (delivery.end_time, delivery.next_time, delivery.lease_token),
+        (Some(at(2)), None, None)
+    );
     assert_eq!(delivery.latency_bucket, Some(bucket_of(2 * SECOND)));
 }
 
 #[test]
 fn passing_errors_wait_by_the_schedule_and_then_end_as_retries_exhausted() {
     let (mut delivery, mut hand_over) = sending();
-    let again = Outcome::TryAgain { reason: FailureReason::CarrierTimeout, wait: None };
+    let again = Outcome::TryAgain {
+        reason: FailureReason::CarrierTimeout,
+        wait: None,
+    };
     for (index, wait) in rules().retry.waits.iter().enumerate() {
         record(&mut delivery, &mut hand_over, &again, NEITHER, at(0));
         assert_eq!(delivery.status, Status::Accepted, "after try {}", index + 1);
         assert_eq!(delivery.next_time, Some(at(0).plus(*wait)));
-        delivery.claim(LeaseToken::generate(), at(60)).expect("it is accepted again");
+        delivery
+            .claim(LeaseToken::generate(), at(60))
+            .expect("it is accepted again");
     }
     record(&mut delivery, &mut hand_over, &again, NEITHER, at(0));
     assert_eq!(delivery.status, Status::Failed);
-    assert_eq!(delivery.failure_reason, Some(FailureReason::RetriesExhausted));
+    assert_eq!(
+        delivery.failure_reason,
+        Some(FailureReason::RetriesExhausted)
+    );
     assert_eq!(delivery.tries, 8);
 }
 
@@ -102,24 +146,48 @@ fn passing_errors_wait_by_the_schedule_and_then_end_as_retries_exhausted() {
 fn a_wait_never_passes_the_expire_time() {
     let (mut delivery, mut hand_over) = sending();
     delivery.expire_time = at(3);
-    let again = Outcome::TryAgain { reason: FailureReason::CarrierTimeout, wait: None };
+    let again = Outcome::TryAgain {
+        reason: FailureReason::CarrierTimeout,
+        wait: None,
+    };
     record(&mut delivery, &mut hand_over, &again, NEITHER, at(1));
     assert_eq!(delivery.next_time, Some(at(3)));
     delivery.expire(at(3)).expect("it waits");
-    assert_eq!((delivery.status, delivery.failure_reason), (Status::Skipped, Some(FailureReason::Expired)));
+    assert_eq!(
+        (delivery.status, delivery.failure_reason),
+        (Status::Skipped, Some(FailureReason::Expired))
+    );
 }
 
 #[test]
 fn an_unknown_outcome_is_never_resent_blindly() {
     let (mut delivery, mut hand_over) = sending();
-    record(&mut delivery, &mut hand_over, &Outcome::Unknown, NEITHER, at(1));
+    record(
+        &mut delivery,
+        &mut hand_over,
+        &Outcome::Unknown,
+        NEITHER,
+        at(1),
+    );
     assert_eq!(delivery.status, Status::Unconfirmed);
-    assert_eq!(delivery.failure_reason, Some(FailureReason::CarrierAmbiguous));
+    assert_eq!(
+        delivery.failure_reason,
+        Some(FailureReason::CarrierAmbiguous)
+    );
 
     for traits in [ASKABLE, REPEATABLE] {
         let (mut delivery, mut hand_over) = sending();
-        record(&mut delivery, &mut hand_over, &Outcome::Unknown, traits, at(1));
-        assert_eq!((delivery.status, delivery.lease_token), (Status::Sending, None));
+        record(
+            &mut delivery,
+            &mut hand_over,
+            &Outcome::Unknown,
+            traits,
+            at(1),
+        );
+        assert_eq!(
+            (delivery.status, delivery.lease_token),
+            (Status::Sending, None)
+        );
         assert!(hand_over.in_doubt);
         assert!(delivery.next_time > Some(at(1)));
     }
@@ -128,12 +196,27 @@ fn an_unknown_outcome_is_never_resent_blindly() {
 #[test]
 fn a_refused_repeat_leaves_the_first_call_in_doubt() {
     let (mut delivery, mut hand_over) = sending();
-    record(&mut delivery, &mut hand_over, &Outcome::Unknown, REPEATABLE, at(1));
-    let again = Outcome::TryAgain { reason: FailureReason::CarrierTimeout, wait: None };
+    record(
+        &mut delivery,
+        &mut hand_over,
+        &Outcome::Unknown,
+        REPEATABLE,
+        at(1),
+    );
+    let again = Outcome::TryAgain {
+        reason: FailureReason::CarrierTimeout,
+        wait: None,
+    };
     record(&mut delivery, &mut hand_over, &again, REPEATABLE, at(10));
     assert_eq!(delivery.status, Status::Sending);
     // One microsecond before the carrier forgets the key, and then at it.
-    record(&mut delivery, &mut hand_over, &again, REPEATABLE, at(3_600).minus(Duration::from_micros(1)));
+    record(
+        &mut delivery,
+        &mut hand_over,
+        &again,
+        REPEATABLE,
+        at(3_600).minus(Duration::from_micros(1)),
+    );
     assert_eq!(delivery.status, Status::Sending);
     record(&mut delivery, &mut hand_over, &again, REPEATABLE, at(3_600));
     assert_eq!(delivery.status, Status::Unconfirmed);
@@ -144,9 +227,21 @@ fn an_answer_settles_a_hand_over_in_doubt() {
     let rules = rules();
     let ask = |answer: Answer| {
         let (mut delivery, mut hand_over) = sending();
-        record(&mut delivery, &mut hand_over, &Outcome::Unknown, ASKABLE, at(1));
+        record(
+            &mut delivery,
+            &mut hand_over,
+            &Outcome::Unknown,
+            ASKABLE,
+            at(1),
+        );
         delivery
-            .record_answer(&mut hand_over, &answer, &CarrierWords::default(), ASKABLE, context(&rules, at(9)))
+            .record_answer(
+                &mut hand_over,
+                &answer,
+                &CarrierWords::default(),
+                ASKABLE,
+                context(&rules, at(9)),
+            )
             .expect("the move is allowed");
         (delivery.status, hand_over.in_doubt)
     };
@@ -160,35 +255,72 @@ fn an_answer_settles_a_hand_over_in_doubt() {
 fn a_sent_one_is_asked_about_until_its_deadline() {
     let rules = rules();
     let (mut delivery, mut hand_over) = sending();
-    record(&mut delivery, &mut hand_over, &Outcome::Taken { ask_after: Some(5 * SECOND) }, ASKABLE, at(1));
-    assert_eq!((delivery.status, delivery.next_time), (Status::Sent, Some(at(6))));
+    record(
+        &mut delivery,
+        &mut hand_over,
+        &Outcome::Taken {
+            ask_after: Some(5 * SECOND),
+        },
+        ASKABLE,
+        at(1),
+    );
+    assert_eq!(
+        (delivery.status, delivery.next_time),
+        (Status::Sent, Some(at(6)))
+    );
     let mut now = at(6);
     for wait in [60, 300, 900, 3_600, 3_600] {
         delivery
-            .record_answer(&mut hand_over, &Answer::NoAnswer, &CarrierWords::default(), ASKABLE, context(&rules, now))
+            .record_answer(
+                &mut hand_over,
+                &Answer::NoAnswer,
+                &CarrierWords::default(),
+                ASKABLE,
+                context(&rules, now),
+            )
             .expect("it stays");
-        assert_eq!(delivery.next_time, Some(now.plus(Duration::from_secs(wait))));
+        assert_eq!(
+            delivery.next_time,
+            Some(now.plus(Duration::from_secs(wait)))
+        );
         now = delivery.next_time.expect("just read");
     }
     let deadline = at(1).plus(rules.no_word_deadline);
     assert!(!delivery.is_past_deadline(context(&rules, deadline.minus(Duration::from_micros(1)))));
     assert!(delivery.is_past_deadline(context(&rules, deadline)));
     delivery.no_word(deadline).expect("it was sent");
-    assert_eq!((delivery.status, delivery.failure_reason), (Status::Unconfirmed, Some(FailureReason::CarrierNoCallback)));
+    assert_eq!(
+        (delivery.status, delivery.failure_reason),
+        (Status::Unconfirmed, Some(FailureReason::CarrierNoCallback))
+    );
 }
 
 #[test]
 fn a_sent_one_that_cannot_be_asked_about_waits_for_its_deadline() {
     let (mut delivery, mut hand_over) = sending();
-    record(&mut delivery, &mut hand_over, &Outcome::Taken { ask_after: Some(SECOND) }, NEITHER, at(1));
-    assert_eq!(delivery.next_time, Some(at(1).plus(rules().no_word_deadline)));
+    record(
+        &mut delivery,
+        &mut hand_over,
+        &Outcome::Taken {
+            ask_after: Some(SECOND),
+        },
+        NEITHER,
+        at(1),
+    );
+    assert_eq!(
+        delivery.next_time,
+        Some(at(1).plus(rules().no_word_deadline))
+    );
 }
 
 #[test]
 fn a_held_one_waits_until_it_expires() {
     let mut delivery = accepted();
     delivery.hold("setup is suspended".to_owned());
-    assert_eq!((delivery.status, delivery.held, delivery.next_time), (Status::Accepted, true, Some(delivery.expire_time)));
+    assert_eq!(
+        (delivery.status, delivery.held, delivery.next_time),
+        (Status::Accepted, true, Some(delivery.expire_time))
+    );
 }
 
 #[test]
@@ -197,5 +329,8 @@ fn what_has_left_cannot_be_cancelled() {
     assert!(delivery.cancel(at(1)).is_err());
     let mut waiting = accepted();
     waiting.cancel(at(1)).expect("it waits");
-    assert_eq!((waiting.status, waiting.next_time, waiting.end_time), (Status::Cancelled, None, Some(at(1))));
+    assert_eq!(
+        (waiting.status, waiting.next_time, waiting.end_time),
+        (Status::Cancelled, None, Some(at(1)))
+    );
 }

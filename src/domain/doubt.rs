@@ -43,17 +43,46 @@ mod tests {
     fn a_repeat_is_allowed_only_within_the_carriers_memory() {
         let start = Time::from_micros(1_000_000);
         let hour = Duration::from_secs(3_600);
-        let traits = |askable| DoubtTraits { repeatable_for: Some(hour), askable };
+        let traits = |askable| DoubtTraits {
+            repeatable_for: Some(hour),
+            askable,
+        };
         let micro = Duration::from_micros(1);
-        assert_eq!(next_step(traits(false), start, start.plus(hour).minus(micro)), Step::Repeat);
-        assert_eq!(next_step(traits(false), start, start.plus(hour)), Step::GiveUp);
+        assert_eq!(
+            next_step(traits(false), start, start.plus(hour).minus(micro)),
+            Step::Repeat
+        );
+        assert_eq!(
+            next_step(traits(false), start, start.plus(hour)),
+            Step::GiveUp
+        );
         assert_eq!(next_step(traits(true), start, start.plus(hour)), Step::Ask);
     }
 
     #[test]
     fn what_can_neither_be_repeated_nor_asked_is_given_up_at_once() {
         let now = Time::EPOCH;
-        assert_eq!(next_step(DoubtTraits { repeatable_for: None, askable: false }, now, now), Step::GiveUp);
-        assert_eq!(next_step(DoubtTraits { repeatable_for: None, askable: true }, now, now), Step::Ask);
+        assert_eq!(
+            next_step(
+                DoubtTraits {
+                    repeatable_for: None,
+                    askable: false
+                },
+                now,
+                now
+            ),
+            Step::GiveUp
+        );
+        assert_eq!(
+            next_step(
+                DoubtTraits {
+                    repeatable_for: None,
+                    askable: true
+                },
+                now,
+                now
+            ),
+            Step::Ask
+        );
     }
 }

@@ -80,7 +80,10 @@ mod tests {
             assert_eq!(*reason as usize, at + 1);
             assert_eq!(FailureReason::from_code(*reason as i16), Some(*reason));
             assert!(reason.ends_as().is_end());
-            assert!(!matches!(reason.ends_as(), Status::Delivered | Status::Cancelled));
+            assert!(!matches!(
+                reason.ends_as(),
+                Status::Delivered | Status::Cancelled
+            ));
         }
         assert_eq!(FailureReason::from_code(0), None);
         assert_eq!(FailureReason::from_code(38), None);

@@ -4,7 +4,9 @@ use uuid::Uuid;
 
 /// Why a text is no id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{given}` is no id; ids are UUIDs such as 01890a5d-ac96-774b-bcce-b302099a8057. Use one that this service has answered")]
+#[error(
+    "`{given}` is no id; ids are UUIDs such as 01890a5d-ac96-774b-bcce-b302099a8057. Use one that this service has answered"
+)]
 pub struct InvalidId {
     given: String,
 }
@@ -96,7 +98,12 @@ mod tests {
 
     #[test]
     fn other_spellings_of_a_uuid_are_refused() {
-        for text in ["", "x", "01890a5dac96774bbcceb302099a8057", "{01890a5d-ac96-774b-bcce-b302099a8057}"] {
+        for text in [
+            "",
+            "x",
+            "01890a5dac96774bbcceb302099a8057",
+            "{01890a5d-ac96-774b-bcce-b302099a8057}",
+        ] {
             assert!(UseCaseId::parse(text).is_err(), "{text}");
         }
     }

@@ -15,7 +15,10 @@ pub type Labels = BTreeMap<String, String>;
 pub fn faults(labels: &Labels) -> Vec<String> {
     let mut faults = Vec::new();
     if labels.len() > COUNT_MAX {
-        faults.push(format!("{} labels were given; at most {COUNT_MAX} are allowed. Leave some out", labels.len()));
+        faults.push(format!(
+            "{} labels were given; at most {COUNT_MAX} are allowed. Leave some out",
+            labels.len()
+        ));
     }
     for (key, value) in labels {
         if !is_key(key) {
@@ -25,7 +28,9 @@ pub fn faults(labels: &Labels) -> Vec<String> {
             faults.push(format!("the value of `{key}` has {} bytes; at most {VALUE_BYTES_MAX} are allowed. Shorten it", value.len()));
         } else if value.chars().any(|c| c == '\0') {
             // Postgres can't keep this character in a text, so neither database takes it.
-            faults.push(format!("the value of `{key}` has a NUL character. Leave it out"));
+            faults.push(format!(
+                "the value of `{key}` has a NUL character. Leave it out"
+            ));
         }
     }
     faults
@@ -62,14 +67,20 @@ mod tests {
     #[test]
     fn a_value_has_at_most_128_bytes() {
         for (bytes, faults_expected) in [(127, 0), (128, 0), (129, 1)] {
-            assert_eq!(faults(&one("a", &"v".repeat(bytes))).len(), faults_expected, "{bytes}");
+            assert_eq!(
+                faults(&one("a", &"v".repeat(bytes))).len(),
+                faults_expected,
+                "{bytes}"
+            );
         }
     }
 
     #[test]
     fn a_voicemail_has_at_most_16_labels() {
         for (count, faults_expected) in [(15, 0), (16, 0), (17, 1)] {
-            let labels: Labels = (0..count).map(|n| (format!("k{n}"), String::new())).collect();
+            let labels: Labels = (0..count)
+                .map(|n| (format!("k{n}"), String::new()))
+                .collect();
             assert_eq!(faults(&labels).len(), faults_expected, "{count}");
         }
     }

@@ -11,7 +11,9 @@ pub enum TextFault {
     Control { code: u32 },
     #[error("it begins or ends with white space. Trim it")]
     Untrimmed,
-    #[error("it has a character that is not printable ASCII. Use letters, digits and signs from U+0020 to U+007E")]
+    #[error(
+        "it has a character that is not printable ASCII. Use letters, digits and signs from U+0020 to U+007E"
+    )]
     NotAscii,
 }
 
@@ -50,7 +52,10 @@ pub fn check_line(text: &str, max: usize) -> Result<(), TextFault> {
 /// A text of several lines: line ends and tabs are the control characters that it may have.
 pub fn check_text(text: &str, max: usize) -> Result<(), TextFault> {
     check_length(text, max)?;
-    match text.chars().find(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
+    match text
+        .chars()
+        .find(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'))
+    {
         Some(c) => Err(TextFault::Control { code: c as u32 }),
         None => Ok(()),
     }
@@ -96,7 +101,11 @@ mod tests {
     fn a_description_may_have_lines_and_ends_at_2000_characters() {
         assert_eq!(check_text("a\nb\tc", DESCRIPTION_MAX), Ok(()));
         for (length, ok) in [(1_999, true), (2_000, true), (2_001, false)] {
-            assert_eq!(check_text(&"d".repeat(length), DESCRIPTION_MAX).is_ok(), ok, "{length}");
+            assert_eq!(
+                check_text(&"d".repeat(length), DESCRIPTION_MAX).is_ok(),
+                ok,
+                "{length}"
+            );
         }
         assert!(check_text("a\u{0}", DESCRIPTION_MAX).is_err());
     }
@@ -104,7 +113,11 @@ mod tests {
     #[test]
     fn a_request_id_is_printable_ascii_of_at_most_128() {
         for (length, ok) in [(1, true), (127, true), (128, true), (129, false)] {
-            assert_eq!(check_request_id(&"r".repeat(length)).is_ok(), ok, "{length}");
+            assert_eq!(
+                check_request_id(&"r".repeat(length)).is_ok(),
+                ok,
+                "{length}"
+            );
         }
         for text in ["a\n", "ü", "\u{7f}"] {
             assert_eq!(check_request_id(text), Err(TextFault::NotAscii), "{text:?}");

@@ -13,12 +13,16 @@ pub struct PhoneNumber(String);
 pub enum PhoneError {
     #[error("a phone number is missing; give one in E.164 such as +12125550123")]
     Missing,
-    #[error("what was given ({length} characters) is no valid phone number; give one in E.164 such as +12125550123 (without a + it is read as a number of {default_country})")]
+    #[error(
+        "what was given ({length} characters) is no valid phone number; give one in E.164 such as +12125550123 (without a + it is read as a number of {default_country})"
+    )]
     Invalid {
         length: usize,
         default_country: String,
     },
-    #[error("the number is of country {country}; allowed are {allowed}. The operator can allow more under `[numbers] allowed_countries`")]
+    #[error(
+        "the number is of country {country}; allowed are {allowed}. The operator can allow more under `[numbers] allowed_countries`"
+    )]
     CountryNotAllowed { country: String, allowed: String },
 }
 
@@ -38,7 +42,10 @@ impl PhoneRules {
         let region = |code: &str| namba::Region::new(code).map_err(|_| code.to_owned());
         Ok(PhoneRules {
             default_region: region(default_country)?,
-            allowed: allowed.iter().map(|c| region(c)).collect::<Result<_, _>>()?,
+            allowed: allowed
+                .iter()
+                .map(|c| region(c))
+                .collect::<Result<_, _>>()?,
         })
     }
 
@@ -69,7 +76,11 @@ impl PhoneRules {
         }
         match parsed.region() {
             Some(region) if self.allowed.contains(&region) => {
-                if parsed.is_valid_for(region) { Ok(number) } else { Err(invalid()) }
+                if parsed.is_valid_for(region) {
+                    Ok(number)
+                } else {
+                    Err(invalid())
+                }
             }
             Some(region) if parsed.is_valid_for(region) => Err(self.not_allowed(region.as_str())),
             _ => Err(invalid()),
@@ -116,7 +127,9 @@ impl PhoneNumber {
 
     /// The ten digits behind +1.
     fn nanp(&self) -> Option<&str> {
-        self.0.strip_prefix("+1").filter(|national| national.len() == 10)
+        self.0
+            .strip_prefix("+1")
+            .filter(|national| national.len() == 10)
     }
 }
 
@@ -136,18 +149,41 @@ mod tests {
 
     #[test]
     fn usual_spellings_become_e164() {
-        for text in ["+1 212-555-0123", "(212) 555-0123", "2125550123", "1 212 555 0123", " +12125550123 "] {
-            assert_eq!(us().parse(text).map(|n| n.e164().to_owned()), Ok("+12125550123".to_owned()), "{text}");
+        for text in [
+            "+1 212-555-0123",
+            "(212) 555-0123",
+            "2125550123",
+            "1 212 555 0123",
+            " +12125550123 ",
+        ] {
+            assert_eq!(
+                us().parse(text).map(|n| n.e164().to_owned()),
+                Ok("+12125550123".to_owned()),
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn what_is_no_number_is_refused_without_being_repeated() {
-        for text in ["abc", "+1", "+1212555012", "+121255501234", "911", "+1 112 555 0123", "+12125550123 ext. 5"] {
+        for text in [
+            "abc",
+            "+1",
+            "+1212555012",
+            "+121255501234",
+            "911",
+            "+1 112 555 0123",
+            "+12125550123 ext. 5",
+        ] {
             let refused = us().parse(text).expect_err(text);
-            assert!(matches!(refused, PhoneError::Invalid { .. }), "{text}: {refused:?}");
+            assert!(
+                matches!(refused, PhoneError::Invalid { .. }),
+                "{text}: {refused:?}"
+            );
         }
-        let refused = us().parse("+1 987 654 321").expect_err("a digit is missing");
+        let refused = us()
+            .parse("+1 987 654 321")
+            .expect_err("a digit is missing");
         assert!(!refused.to_string().contains("987"), "{refused}");
         assert_eq!(us().parse("  "), Err(PhoneError::Missing));
         assert!(us().parse(&"1".repeat(10_000)).is_err());
@@ -166,13 +202,21 @@ mod tests {
     #[test]
     fn a_country_is_taken_only_where_it_is_allowed() {
         let berlin = "+4930123456";
-        assert!(matches!(us().parse(berlin), Err(PhoneError::CountryNotAllowed { country, .. }) if country == "DE"));
-        let rules = PhoneRules::new("US", &["US".to_owned(), "DE".to_owned()]).expect("both are countries");
+        assert!(
+            matches!(us().parse(berlin), Err(PhoneError::CountryNotAllowed { country, .. }) if country == "DE")
+        );
+        let rules =
+            PhoneRules::new("US", &["US".to_owned(), "DE".to_owned()]).expect("both are countries");
         assert!(rules.parse(berlin).is_ok());
         // Toronto shares +1 with the US and is another country all the same.
-        assert!(matches!(us().parse("+14162345678"), Err(PhoneError::CountryNotAllowed { country, .. }) if country == "CA"));
+        assert!(
+            matches!(us().parse("+14162345678"), Err(PhoneError::CountryNotAllowed { country, .. }) if country == "CA")
+        );
         let canada = PhoneRules::new("CA", &["CA".to_owned()]).expect("a country");
-        assert!(matches!(canada.parse("+12125550123"), Err(PhoneError::CountryNotAllowed { .. })));
+        assert!(matches!(
+            canada.parse("+12125550123"),
+            Err(PhoneError::CountryNotAllowed { .. })
+        ));
     }
 
     #[test]

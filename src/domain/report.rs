@@ -75,7 +75,11 @@ impl Tally {
     }
 
     pub fn in_flight(&self) -> i64 {
-        Status::ALL.into_iter().filter(|s| s.is_in_flight()).map(|s| self.count(s)).sum()
+        Status::ALL
+            .into_iter()
+            .filter(|s| s.is_in_flight())
+            .map(|s| self.count(s))
+            .sum()
     }
 
     /// delivered / (delivered + not delivered + failed); `None` where that is 0.
@@ -131,7 +135,10 @@ mod tests {
         while ms < 97.0 * 86_400_000.0 {
             let latency = Duration::from_secs_f64(ms / 1_000.0);
             let middle = middle_of(bucket_of(latency)).as_secs_f64() * 1_000.0;
-            assert!((middle / ms - 1.0).abs() < 0.05, "{ms} ms reads {middle} ms");
+            assert!(
+                (middle / ms - 1.0).abs() < 0.05,
+                "{ms} ms reads {middle} ms"
+            );
             ms *= 1.013;
         }
         assert_eq!(bucket_of(Duration::ZERO), 0);
@@ -143,11 +150,22 @@ mod tests {
     fn percentiles_go_by_nearest_rank() {
         let mut tally = Tally::default();
         for ms in 1..=100_u64 {
-            tally.add(Status::Delivered, Some(bucket_of(Duration::from_millis(ms))), 1);
+            tally.add(
+                Status::Delivered,
+                Some(bucket_of(Duration::from_millis(ms))),
+                1,
+            );
         }
         let near = |share: f64, ms: f64| {
-            let read = tally.percentile(share).expect("there are some").as_secs_f64() * 1_000.0;
-            assert!((read / ms - 1.0).abs() < 0.05, "{share}: {read} ms for {ms} ms");
+            let read = tally
+                .percentile(share)
+                .expect("there are some")
+                .as_secs_f64()
+                * 1_000.0;
+            assert!(
+                (read / ms - 1.0).abs() < 0.05,
+                "{share}: {read} ms for {ms} ms"
+            );
         };
         near(0.5, 50.0);
         near(0.95, 95.0);

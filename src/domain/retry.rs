@@ -24,7 +24,9 @@ pub struct Policy {
 impl Default for Policy {
     fn default() -> Policy {
         Policy {
-            waits: [5, 30, 120, 600, 1_800, 3_600, 7_200].map(Duration::from_secs).to_vec(),
+            waits: [5, 30, 120, 600, 1_800, 3_600, 7_200]
+                .map(Duration::from_secs)
+                .to_vec(),
         }
     }
 }
@@ -32,7 +34,12 @@ impl Default for Policy {
 impl Policy {
     /// The wait after `tries` tries that came to a passing error, or `None`: give up.
     /// `chance` is an even draw from 0 to 1.
-    pub fn wait(&self, tries: u32, carrier_wait: Option<Duration>, chance: f64) -> Option<Duration> {
+    pub fn wait(
+        &self,
+        tries: u32,
+        carrier_wait: Option<Duration>,
+        chance: f64,
+    ) -> Option<Duration> {
         let index = usize::try_from(tries.saturating_sub(1)).unwrap_or(usize::MAX);
         let ours = *self.waits.get(index)?;
         Some(match carrier_wait {
@@ -54,7 +61,10 @@ mod tests {
     #[test]
     fn the_schedule_is_the_one_written_out_above() {
         let policy = Policy::default();
-        let middle: Vec<u64> = (1..=7).filter_map(|tries| policy.wait(tries, None, 0.5)).map(|w| w.as_secs()).collect();
+        let middle: Vec<u64> = (1..=7)
+            .filter_map(|tries| policy.wait(tries, None, 0.5))
+            .map(|w| w.as_secs())
+            .collect();
         assert_eq!(middle, [5, 30, 120, 600, 1_800, 3_600, 7_200]);
         assert_eq!(policy.wait(8, None, 0.5), None);
         assert_eq!(policy.wait(u32::MAX, None, 0.5), None);
@@ -66,8 +76,13 @@ mod tests {
         for tries in 1..=7 {
             let middle = policy.waits[tries as usize - 1];
             for step in 0..=100 {
-                let wait = policy.wait(tries, None, f64::from(step) / 100.0).expect("tries are left");
-                assert!(wait >= middle.mul_f64(0.8) && wait <= middle.mul_f64(1.2), "{wait:?}");
+                let wait = policy
+                    .wait(tries, None, f64::from(step) / 100.0)
+                    .expect("tries are left");
+                assert!(
+                    wait >= middle.mul_f64(0.8) && wait <= middle.mul_f64(1.2),
+                    "{wait:?}"
+                );
             }
             assert_eq!(policy.wait(tries, None, -1.0), Some(middle.mul_f64(0.8)));
             assert_eq!(policy.wait(tries, None, 2.0), Some(middle.mul_f64(1.2)));
@@ -77,7 +92,11 @@ mod tests {
     #[test]
     fn a_carriers_own_wait_replaces_ours_within_its_borders() {
         let policy = Policy::default();
-        let wait = |ms| policy.wait(1, Some(Duration::from_millis(ms)), 0.9).map(|w| w.as_millis());
+        let wait = |ms| {
+            policy
+                .wait(1, Some(Duration::from_millis(ms)), 0.9)
+                .map(|w| w.as_millis())
+        };
         assert_eq!(wait(0), Some(1_000));
         assert_eq!(wait(999), Some(1_000));
         assert_eq!(wait(1_001), Some(1_001));

@@ -35,7 +35,9 @@ pub fn choose<'a>(
         return Ok(known);
     }
     let near = others()
-        .filter(|c| recipient.area_code().is_some() && c.number.area_code() == recipient.area_code())
+        .filter(|c| {
+            recipient.area_code().is_some() && c.number.area_code() == recipient.area_code()
+        })
         .min_by_key(longest_idle);
     near.or_else(|| others().min_by_key(longest_idle))
         .ok_or(match candidates.is_empty() {
@@ -84,14 +86,20 @@ mod tests {
 
     #[test]
     fn a_number_that_was_never_used_has_been_idle_longest() {
-        let candidates = [candidate("+13125550150", Some(1)), candidate("+14155550150", None)];
+        let candidates = [
+            candidate("+13125550150", Some(1)),
+            candidate("+14155550150", None),
+        ];
         let chosen = choose(&candidates, &number("+16175550100"), None);
         assert_eq!(chosen.map(|c| c.number.e164()), Ok("+14155550150"));
     }
 
     #[test]
     fn numbers_outside_the_north_american_plan_share_no_area_code() {
-        let candidates = [candidate("+4930123456", Some(9)), candidate("+4989123456", Some(1))];
+        let candidates = [
+            candidate("+4930123456", Some(9)),
+            candidate("+4989123456", Some(1)),
+        ];
         let chosen = choose(&candidates, &number("+4930999999"), None);
         assert_eq!(chosen.map(|c| c.number.e164()), Ok("+4989123456"));
     }
@@ -101,6 +109,9 @@ mod tests {
         let recipient = number("+12125550100");
         assert_eq!(choose(&[], &recipient, None), Err(NoSender::NoActiveNumber));
         let own = [candidate("+12125550100", None)];
-        assert_eq!(choose(&own, &recipient, Some(&recipient)), Err(NoSender::OnlyTheRecipient));
+        assert_eq!(
+            choose(&own, &recipient, Some(&recipient)),
+            Err(NoSender::OnlyTheRecipient)
+        );
     }
 }

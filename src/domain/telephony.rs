@@ -31,9 +31,13 @@ pub enum SetupStatus {
 
 impl SetupStatus {
     pub fn from_code(code: i16) -> Option<SetupStatus> {
-        [SetupStatus::Pending, SetupStatus::Approved, SetupStatus::Suspended]
-            .into_iter()
-            .find(|status| *status as i16 == code)
+        [
+            SetupStatus::Pending,
+            SetupStatus::Approved,
+            SetupStatus::Suspended,
+        ]
+        .into_iter()
+        .find(|status| *status as i16 == code)
     }
 
     pub fn as_str(self) -> &'static str {

@@ -101,9 +101,6 @@ mod tests {
 
     #[test]
     fn a_time_before_1970_splits_into_whole_seconds_below_it() {
-        assert_eq!(
-            Time::from_micros(-1).seconds_and_nanos(),
-            (-1, 999_999_000)
-        );
+        assert_eq!(Time::from_micros(-1).seconds_and_nanos(), (-1, 999_999_000));
     }
 }

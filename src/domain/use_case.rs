@@ -34,9 +34,13 @@ pub enum Channel {
 
 impl Channel {
     pub fn from_code(code: i16) -> Option<Channel> {
-        [Channel::RinglessVoicemail, Channel::OutboundVoice, Channel::InboundVoice]
-            .into_iter()
-            .find(|channel| *channel as i16 == code)
+        [
+            Channel::RinglessVoicemail,
+            Channel::OutboundVoice,
+            Channel::InboundVoice,
+        ]
+        .into_iter()
+        .find(|channel| *channel as i16 == code)
     }
 
     pub fn as_str(self) -> &'static str {
@@ -60,8 +64,13 @@ pub enum Purpose {
 
 impl Purpose {
     pub fn from_code(code: i16) -> Option<Purpose> {
-        [Purpose::Healthcare, Purpose::Informational, Purpose::Marketing, Purpose::Other]
-            .into_iter()
-            .find(|purpose| *purpose as i16 == code)
+        [
+            Purpose::Healthcare,
+            Purpose::Informational,
+            Purpose::Marketing,
+            Purpose::Other,
+        ]
+        .into_iter()
+        .find(|purpose| *purpose as i16 == code)
     }
 }

@@ -48,7 +48,9 @@ impl Status {
     ];
 
     pub fn from_code(code: i16) -> Option<Status> {
-        Status::ALL.into_iter().find(|status| *status as i16 == code)
+        Status::ALL
+            .into_iter()
+            .find(|status| *status as i16 == code)
     }
 
     pub fn as_str(self) -> &'static str {
@@ -264,8 +266,29 @@ mod tests {
         use Status::*;
         [
             (Accepted, &[Sending, Skipped, Cancelled]),
-            (Sending, &[Accepted, Sent, Delivered, NotDelivered, Failed, Skipped, Unconfirmed]),
-            (Sent, &[Delivered, NotDelivered, Failed, Skipped, Unconfirmed, Accepted]),
+            (
+                Sending,
+                &[
+                    Accepted,
+                    Sent,
+                    Delivered,
+                    NotDelivered,
+                    Failed,
+                    Skipped,
+                    Unconfirmed,
+                ],
+            ),
+            (
+                Sent,
+                &[
+                    Delivered,
+                    NotDelivered,
+                    Failed,
+                    Skipped,
+                    Unconfirmed,
+                    Accepted,
+                ],
+            ),
             (Delivered, &[]),
             (NotDelivered, &[]),
             (Failed, &[]),
@@ -293,16 +316,30 @@ mod tests {
             (Event::Claimed, &[(Accepted, Sending)]),
             (Event::PutBack, &[(Sending, Accepted)]),
             (Event::Taken, &[(Sending, Sent)]),
-            (Event::Word(End::Delivered), &[(Sending, Delivered), (Sent, Delivered), (Unconfirmed, Delivered)]),
+            (
+                Event::Word(End::Delivered),
+                &[
+                    (Sending, Delivered),
+                    (Sent, Delivered),
+                    (Unconfirmed, Delivered),
+                ],
+            ),
             (
                 Event::Word(End::Because(FailureReason::MailboxFull)),
-                &[(Sending, NotDelivered), (Sent, NotDelivered), (Unconfirmed, NotDelivered)],
+                &[
+                    (Sending, NotDelivered),
+                    (Sent, NotDelivered),
+                    (Unconfirmed, NotDelivered),
+                ],
             ),
             (
                 Event::Word(End::Because(FailureReason::CarrierAmbiguous)),
                 &[(Sending, Unconfirmed), (Sent, Unconfirmed)],
             ),
-            (Event::Skipped(FailureReason::Expired), &[(Accepted, Skipped), (Sending, Skipped)]),
+            (
+                Event::Skipped(FailureReason::Expired),
+                &[(Accepted, Skipped), (Sending, Skipped)],
+            ),
             (Event::Skipped(FailureReason::MailboxFull), &[]),
             (Event::InDoubt, &[(Sending, Unconfirmed)]),
             (Event::NoWord, &[(Sent, Unconfirmed)]),
@@ -319,7 +356,10 @@ mod tests {
 
     #[test]
     fn only_unconfirmed_among_the_ends_can_be_left() {
-        for from in Status::ALL.into_iter().filter(|s| s.is_end() && *s != Status::Unconfirmed) {
+        for from in Status::ALL
+            .into_iter()
+            .filter(|s| s.is_end() && *s != Status::Unconfirmed)
+        {
             for event in every_event() {
                 assert_eq!(apply(from, event), Err(Refused { from, event }));
             }

@@ -34,7 +34,10 @@ impl<S> Layer<S> for CallLayer {
     type Service = CallService<S>;
 
     fn layer(&self, inner: S) -> CallService<S> {
-        CallService { inner, layer: self.clone() }
+        CallService {
+            inner,
+            layer: self.clone(),
+        }
     }
 }
 
@@ -64,9 +67,15 @@ where
         let request_id = given_id(&request).unwrap_or_else(|| uuid::Uuid::now_v7().to_string());
         let method = request.uri().path().trim_start_matches('/').to_owned();
         let span = tracing::info_span!("call", request.id = %request_id, rpc.method = %method);
-        let is_closed = self.layer.closed.load(Ordering::SeqCst) && !method.starts_with("grpc.health.");
+        let is_closed =
+            self.layer.closed.load(Ordering::SeqCst) && !method.starts_with("grpc.health.");
         let arrivals = Arrivals::new();
-        let mut request = request.map(|body| Body::new(Watched { body, arrivals: arrivals.clone() }));
+        let mut request = request.map(|body| {
+            Body::new(Watched {
+                body,
+                arrivals: arrivals.clone(),
+            })
+        });
         request.extensions_mut().insert(arrivals);
         let metrics = self.layer.metrics.clone();
         // The service that was polled ready is the one that is called; a clone takes its place.
@@ -79,7 +88,8 @@ where
             }
             let answered = inner.call(request).await;
             if let Ok(response) = &answered {
-                let code = tonic::Status::from_header_map(response.headers()).map_or(tonic::Code::Ok, |status| status.code());
+                let code = tonic::Status::from_header_map(response.headers())
+                    .map_or(tonic::Code::Ok, |status| status.code());
                 metrics.call(&method, code);
                 tracing::debug!(rpc.code = ?code, "call answered");
             }
@@ -101,7 +111,8 @@ where
 /// A caller may bring an id of its own, if it is fit for a log line.
 fn given_id(request: &Request<Body>) -> Option<String> {
     let text = request.headers().get(REQUEST_ID_HEADER)?.to_str().ok()?;
-    let is_fit = (1..=REQUEST_ID_BYTES_MAX).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
+    let is_fit = (1..=REQUEST_ID_BYTES_MAX).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_graphic());
     is_fit.then(|| text.to_owned())
 }
 
@@ -115,7 +126,10 @@ impl http_body::Body for Watched {
     type Data = Bytes;
     type Error = tonic::Status;
 
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, tonic::Status>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, tonic::Status>>> {
         let frame = Pin::new(&mut self.body).poll_frame(context);
         if let Poll::Ready(Some(Ok(_))) = &frame {
             self.arrivals.note();

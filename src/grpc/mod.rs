@@ -101,12 +101,18 @@ impl Api {
 
     /// A permit to put an upload together.
     async fn finishing(&self) -> Result<tokio::sync::SemaphorePermit<'_>> {
-        self.finishing.acquire().await.map_err(|closed| OpError::Internal(closed.to_string()))
+        self.finishing
+            .acquire()
+            .await
+            .map_err(|closed| OpError::Internal(closed.to_string()))
     }
 }
 
 /// Every service of this server.
-pub fn routes(api: Arc<Api>, health: HealthServer<impl Health>) -> std::result::Result<Routes, tonic_reflection::server::Error> {
+pub fn routes(
+    api: Arc<Api>,
+    health: HealthServer<impl Health>,
+) -> std::result::Result<Routes, tonic_reflection::server::Error> {
     use pb::telephony_service_server::TelephonyServiceServer;
     use pb::use_case_service_server::UseCaseServiceServer;
     use pb::voicemail_service_server::VoicemailServiceServer;
@@ -114,9 +120,15 @@ pub fn routes(api: Arc<Api>, health: HealthServer<impl Health>) -> std::result::
     let use_cases = use_case_service::UseCases(api.clone());
     let voicemails = voicemail_service::Voicemails(api);
     Ok(Routes::new(health)
-        .add_service(TelephonyServiceServer::new(telephony).max_decoding_message_size(DECODED_BYTES_MAX))
-        .add_service(UseCaseServiceServer::new(use_cases).max_decoding_message_size(DECODED_BYTES_MAX))
-        .add_service(VoicemailServiceServer::new(voicemails).max_decoding_message_size(DECODED_BYTES_MAX))
+        .add_service(
+            TelephonyServiceServer::new(telephony).max_decoding_message_size(DECODED_BYTES_MAX),
+        )
+        .add_service(
+            UseCaseServiceServer::new(use_cases).max_decoding_message_size(DECODED_BYTES_MAX),
+        )
+        .add_service(
+            VoicemailServiceServer::new(voicemails).max_decoding_message_size(DECODED_BYTES_MAX),
+        )
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?))
 }
@@ -142,5 +154,6 @@ type Answer<T> = std::result::Result<Response<T>, Status>;
 
 /// The answer of a call.
 fn answer<T>(done: Result<T>, repeat: Repeat) -> Answer<T> {
-    done.map(Response::new).map_err(|error| to_status(error, repeat))
+    done.map(Response::new)
+        .map_err(|error| to_status(error, repeat))
 }

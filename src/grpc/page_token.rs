@@ -29,30 +29,50 @@ impl PageTokens {
         let mut token = [0; PLACE_BYTES + TAG_BYTES];
         token[..8].copy_from_slice(&time.micros().to_be_bytes());
         token[8..PLACE_BYTES].copy_from_slice(id.as_bytes());
-        let tag = self.mac(&token[..PLACE_BYTES], arguments, list).finalize().into_bytes();
+        let tag = self
+            .mac(&token[..PLACE_BYTES], arguments, list)
+            .finalize()
+            .into_bytes();
         token[PLACE_BYTES..].copy_from_slice(&tag[..TAG_BYTES]);
         URL_SAFE_NO_PAD.encode(token)
     }
 
     /// `None` for an empty token: the first page.
-    pub fn read(&self, token: &str, arguments: &impl Message, list: &str) -> Result<Option<(Time, uuid::Uuid)>> {
+    pub fn read(
+        &self,
+        token: &str,
+        arguments: &impl Message,
+        list: &str,
+    ) -> Result<Option<(Time, uuid::Uuid)>> {
         if token.is_empty() {
             return Ok(None);
         }
-        let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| OpError::InvalidPageToken)?;
-        let (place, tag) = bytes.split_at_checked(PLACE_BYTES).ok_or(OpError::InvalidPageToken)?;
-        if tag.len() != TAG_BYTES || self.mac(place, arguments, list).verify_truncated_left(tag).is_err() {
+        let bytes = URL_SAFE_NO_PAD
+            .decode(token)
+            .map_err(|_| OpError::InvalidPageToken)?;
+        let (place, tag) = bytes
+            .split_at_checked(PLACE_BYTES)
+            .ok_or(OpError::InvalidPageToken)?;
+        if tag.len() != TAG_BYTES
+            || self
+                .mac(place, arguments, list)
+                .verify_truncated_left(tag)
+                .is_err()
+        {
             return Err(OpError::InvalidPageToken);
         }
         let (time, id) = place.split_at(8);
-        let micros = time.try_into().map(i64::from_be_bytes).map_err(|_| OpError::InvalidPageToken)?;
+        let micros = time
+            .try_into()
+            .map(i64::from_be_bytes)
+            .map_err(|_| OpError::InvalidPageToken)?;
         let id = uuid::Uuid::from_slice(id).map_err(|_| OpError::InvalidPageToken)?;
         Ok(Some((Time::from_micros(micros), id)))
     }
 
     fn mac(&self, place: &[u8], arguments: &impl Message, list: &str) -> Hmac<Sha256> {
-        let mut mac = Hmac::<Sha256>::new_from_slice(&self.key)
-            .expect("HMAC takes keys of every length");
+        let mut mac =
+            Hmac::<Sha256>::new_from_slice(&self.key).expect("HMAC takes keys of every length");
         for part in [list.as_bytes(), place, &arguments.encode_to_vec()] {
             mac.update(&(part.len() as u64).to_be_bytes());
             mac.update(part);
@@ -77,28 +97,55 @@ mod tests {
     #[test]
     fn a_token_reads_back_with_the_same_arguments_only() {
         let tokens = PageTokens::new(vec![1; 32]);
-        let (time, id) = (Time::from_micros(1_700_000_000_000_001), uuid::Uuid::now_v7());
+        let (time, id) = (
+            Time::from_micros(1_700_000_000_000_001),
+            uuid::Uuid::now_v7(),
+        );
         let token = tokens.make(time, id, &arguments("a"), "voicemails");
-        let read = |tokens: &PageTokens, arguments: &ListVoicemailsRequest, list| tokens.read(&token, arguments, list).ok();
-        assert_eq!(read(&tokens, &arguments("a"), "voicemails"), Some(Some((time, id))));
+        let read = |tokens: &PageTokens, arguments: &ListVoicemailsRequest, list| {
+            tokens.read(&token, arguments, list).ok()
+        };
+        assert_eq!(
+            read(&tokens, &arguments("a"), "voicemails"),
+            Some(Some((time, id)))
+        );
         assert_eq!(read(&tokens, &arguments("b"), "voicemails"), None);
         assert_eq!(read(&tokens, &arguments("a"), "use_cases"), None);
-        assert_eq!(read(&PageTokens::new(vec![2; 32]), &arguments("a"), "voicemails"), None);
-        assert_eq!(tokens.read("", &arguments("a"), "voicemails").ok(), Some(None));
+        assert_eq!(
+            read(&PageTokens::new(vec![2; 32]), &arguments("a"), "voicemails"),
+            None
+        );
+        assert_eq!(
+            tokens.read("", &arguments("a"), "voicemails").ok(),
+            Some(None)
+        );
     }
 
     #[test]
     fn no_changed_token_is_read() {
         let tokens = PageTokens::new(vec![1; 32]);
-        let token = tokens.make(Time::EPOCH, uuid::Uuid::now_v7(), &arguments("a"), "voicemails");
+        let token = tokens.make(
+            Time::EPOCH,
+            uuid::Uuid::now_v7(),
+            &arguments("a"),
+            "voicemails",
+        );
         for at in 0..token.len() {
             let mut changed = token.clone().into_bytes();
             changed[at] = if changed[at] == b'A' { b'Q' } else { b'A' };
             let changed = String::from_utf8(changed).expect("ASCII");
-            assert!(tokens.read(&changed, &arguments("a"), "voicemails").is_err(), "{changed}");
+            assert!(
+                tokens
+                    .read(&changed, &arguments("a"), "voicemails")
+                    .is_err(),
+                "{changed}"
+            );
         }
         for broken in ["x", &token[1..], "!", &format!("{token}AAAA")] {
-            assert!(tokens.read(broken, &arguments("a"), "voicemails").is_err(), "{broken}");
+            assert!(
+                tokens.read(broken, &arguments("a"), "voicemails").is_err(),
+                "{broken}"
+            );
         }
     }
 }

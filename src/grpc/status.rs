@@ -63,7 +63,15 @@ struct Wire {
 
 impl Wire {
     fn new(code: Code, reason: ErrorReason, message: impl Into<String>) -> Wire {
-        Wire { code, reason, message: message.into(), metadata: Vec::new(), violations: Vec::new(), retry: None, never_again: false }
+        Wire {
+            code,
+            reason,
+            message: message.into(),
+            metadata: Vec::new(),
+            violations: Vec::new(),
+            retry: None,
+            never_again: false,
+        }
     }
 
     fn with(mut self, key: &'static str, value: impl ToString) -> Wire {
@@ -78,9 +86,15 @@ impl Wire {
 
     fn status(self) -> Status {
         let mut details = ErrorDetails::new();
-        let metadata: HashMap<String, String> =
-            self.metadata.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
-        let reason = self.reason.as_str_name().trim_start_matches("ERROR_REASON_");
+        let metadata: HashMap<String, String> = self
+            .metadata
+            .into_iter()
+            .map(|(key, value)| (key.to_owned(), value))
+            .collect();
+        let reason = self
+            .reason
+            .as_str_name()
+            .trim_start_matches("ERROR_REASON_");
         details.set_error_info(reason, DOMAIN, metadata);
         for (field, description) in self.violations {
             details.add_bad_request_violation(field, description);
@@ -91,13 +105,17 @@ impl Wire {
         let mut status = Status::with_error_details(self.code, self.message, details);
         if let Some(wait) = self.retry {
             // Stock clients do not read RetryInfo; this trailer is what they wait for.
-            let ms = tonic::metadata::MetadataValue::from(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
+            let ms = tonic::metadata::MetadataValue::from(
+                u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
+            );
             status.metadata_mut().insert("grpc-retry-pushback-ms", ms);
         }
         if self.never_again {
             // A negative pushback says so.
             let never = tonic::metadata::MetadataValue::from(-1_i64);
-            status.metadata_mut().insert("grpc-retry-pushback-ms", never);
+            status
+                .metadata_mut()
+                .insert("grpc-retry-pushback-ms", never);
         }
         status
     }
@@ -130,27 +148,40 @@ fn invalid_fields(violations: Vec<Violation>) -> Wire {
         ErrorReason::InvalidField
     };
     let fields: Vec<&str> = violations.iter().map(|v| v.field.as_str()).collect();
-    let message: Vec<String> = violations.iter().map(|v| format!("{}: {}", v.field, v.description)).collect();
+    let message: Vec<String> = violations
+        .iter()
+        .map(|v| format!("{}: {}", v.field, v.description))
+        .collect();
     let mut wire = Wire::new(Code::InvalidArgument, reason, message.join("; "));
     wire = match (&reason, violations.first().map(|v| &v.kind)) {
-        (ErrorReason::CountryNotAllowed, Some(ViolationKind::Country { country, allowed })) => {
-            wire.with("field", fields.join(",")).with("country", country).with("allowed", allowed.replace(", ", ","))
-        }
+        (ErrorReason::CountryNotAllowed, Some(ViolationKind::Country { country, allowed })) => wire
+            .with("field", fields.join(","))
+            .with("country", country)
+            .with("allowed", allowed.replace(", ", ",")),
         _ => wire.with("fields", fields.join(",")),
     };
-    wire.violations = violations.into_iter().map(|v| (v.field, v.description)).collect();
+    wire.violations = violations
+        .into_iter()
+        .map(|v| (v.field, v.description))
+        .collect();
     wire
 }
 
 fn not_found(resource: Resource, id: uuid::Uuid) -> Wire {
     let (reason, key, what) = match resource {
         Resource::Setup => (ErrorReason::SetupNotFound, "setup_id", "setup"),
-        Resource::PhoneNumber => (ErrorReason::PhoneNumberNotFound, "phone_number_id", "phone number"),
+        Resource::PhoneNumber => (
+            ErrorReason::PhoneNumberNotFound,
+            "phone_number_id",
+            "phone number",
+        ),
         Resource::UseCase => (ErrorReason::UseCaseNotFound, "use_case_id", "use case"),
         Resource::Voicemail => (ErrorReason::VoicemailNotFound, "voicemail_id", "voicemail"),
         Resource::Audio => (ErrorReason::AudioNotFound, "audio_id", "audio"),
     };
-    let message = format!("there is no {what} `{id}`, or it was deleted. Use an id that this service has answered");
+    let message = format!(
+        "there is no {what} `{id}`, or it was deleted. Use an id that this service has answered"
+    );
     Wire::new(Code::NotFound, reason, message).with(key, id)
 }
 
@@ -375,7 +406,10 @@ fn outcome_unknown(method: &'static str) -> Wire {
 
 /// A stock client repeats by itself when a connection breaks, and says so in a header. Without a
 /// request id the first try may have been carried out, so a repeat is not.
-pub fn refuse_blind_repeat(metadata: &tonic::metadata::MetadataMap, repeat: Repeat) -> Result<(), OpError> {
+pub fn refuse_blind_repeat(
+    metadata: &tonic::metadata::MetadataMap,
+    repeat: Repeat,
+) -> Result<(), OpError> {
     match repeat {
         Repeat::Unsafe { method } if metadata.contains_key("grpc-previous-rpc-attempts") => {
             Err(OpError::OutcomeUnknown { method })
@@ -386,5 +420,6 @@ pub fn refuse_blind_repeat(metadata: &tonic::metadata::MetadataMap, repeat: Repe
 
 fn internal(cause: &str) -> Wire {
     tracing::error!(error = cause, "a call failed inside");
-    Wire::new(Code::Internal, ErrorReason::Internal, INTERNAL_MESSAGE).with("request_id", request_id())
+    Wire::new(Code::Internal, ErrorReason::Internal, INTERNAL_MESSAGE)
+        .with("request_id", request_id())
 }

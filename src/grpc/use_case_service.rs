@@ -33,13 +33,30 @@ impl UseCases {
         fields.finish(Some(()))?;
         let after = self.0.page_tokens.read(&token, &request, "use_cases")?;
         let workspace = self.0.workspace;
-        let page = Page { limit: limit + 1, after };
-        let mut found = self.0.store.read(move |tx| tx.list_use_cases(workspace, &filter, page)).await?;
+        let page = Page {
+            limit: limit + 1,
+            after,
+        };
+        let mut found = self
+            .0
+            .store
+            .read(move |tx| tx.list_use_cases(workspace, &filter, page))
+            .await?;
         let next_page_token = match found.len() as i64 > limit {
             false => String::new(),
             true => {
                 found.pop();
-                found.last().map(|last| self.0.page_tokens.make(last.create_time, last.id.uuid(), &request, "use_cases")).unwrap_or_default()
+                found
+                    .last()
+                    .map(|last| {
+                        self.0.page_tokens.make(
+                            last.create_time,
+                            last.id.uuid(),
+                            &request,
+                            "use_cases",
+                        )
+                    })
+                    .unwrap_or_default()
             }
         };
         Ok(pb::ListUseCasesResponse {
@@ -64,62 +81,137 @@ fn both_ids(use_case_id: &str, phone_number_id: &str) -> Result<(UseCaseId, Phon
 
 #[tonic::async_trait]
 impl UseCaseService for UseCases {
-    async fn create_use_case(&self, request: Request<pb::CreateUseCaseRequest>) -> Answer<pb::CreateUseCaseResponse> {
+    async fn create_use_case(
+        &self,
+        request: Request<pb::CreateUseCaseRequest>,
+    ) -> Answer<pb::CreateUseCaseResponse> {
         let (metadata, _, request) = request.into_parts();
-        let new = new_use_case(request, &self.0.numbers).map_err(|error| super::to_status(error, Repeat::Safe))?;
+        let new = new_use_case(request, &self.0.numbers)
+            .map_err(|error| super::to_status(error, Repeat::Safe))?;
         let repeat = Repeat::if_given(&new.request_id, "CreateUseCase");
         refuse_blind_repeat(&metadata, repeat).map_err(|error| super::to_status(error, repeat))?;
         let workspace = self.0.workspace;
-        let done = self.0.store.write(move |tx| use_cases::create(tx, workspace, &new)).await;
-        answer(done.map(|use_case| pb::CreateUseCaseResponse { use_case: Some(to_use_case(use_case)) }), repeat)
+        let done = self
+            .0
+            .store
+            .write(move |tx| use_cases::create(tx, workspace, &new))
+            .await;
+        answer(
+            done.map(|use_case| pb::CreateUseCaseResponse {
+                use_case: Some(to_use_case(use_case)),
+            }),
+            repeat,
+        )
     }
 
-    async fn get_use_case(&self, request: Request<pb::GetUseCaseRequest>) -> Answer<pb::GetUseCaseResponse> {
+    async fn get_use_case(
+        &self,
+        request: Request<pb::GetUseCaseRequest>,
+    ) -> Answer<pb::GetUseCaseResponse> {
         let done = async {
             let id = one_id(&request.get_ref().use_case_id)?;
             let workspace = self.0.workspace;
-            self.0.store.read(move |tx| use_cases::get(tx, workspace, id)).await
+            self.0
+                .store
+                .read(move |tx| use_cases::get(tx, workspace, id))
+                .await
         };
-        answer(done.await.map(|use_case| pb::GetUseCaseResponse { use_case: Some(to_use_case(use_case)) }), Repeat::Safe)
+        answer(
+            done.await.map(|use_case| pb::GetUseCaseResponse {
+                use_case: Some(to_use_case(use_case)),
+            }),
+            Repeat::Safe,
+        )
     }
 
-    async fn list_use_cases(&self, request: Request<pb::ListUseCasesRequest>) -> Answer<pb::ListUseCasesResponse> {
+    async fn list_use_cases(
+        &self,
+        request: Request<pb::ListUseCasesRequest>,
+    ) -> Answer<pb::ListUseCasesResponse> {
         answer(self.list(request.into_inner()).await, Repeat::Safe)
     }
 
-    async fn update_use_case(&self, request: Request<pb::UpdateUseCaseRequest>) -> Answer<pb::UpdateUseCaseResponse> {
+    async fn update_use_case(
+        &self,
+        request: Request<pb::UpdateUseCaseRequest>,
+    ) -> Answer<pb::UpdateUseCaseResponse> {
         let done = async {
             let (id, change) = use_case_change(request.into_inner(), &self.0.numbers)?;
             let workspace = self.0.workspace;
-            self.0.store.write(move |tx| use_cases::update(tx, workspace, id, change)).await
+            self.0
+                .store
+                .write(move |tx| use_cases::update(tx, workspace, id, change))
+                .await
         };
-        answer(done.await.map(|use_case| pb::UpdateUseCaseResponse { use_case: Some(to_use_case(use_case)) }), Repeat::Safe)
+        answer(
+            done.await.map(|use_case| pb::UpdateUseCaseResponse {
+                use_case: Some(to_use_case(use_case)),
+            }),
+            Repeat::Safe,
+        )
     }
 
-    async fn delete_use_case(&self, request: Request<pb::DeleteUseCaseRequest>) -> Answer<pb::DeleteUseCaseResponse> {
+    async fn delete_use_case(
+        &self,
+        request: Request<pb::DeleteUseCaseRequest>,
+    ) -> Answer<pb::DeleteUseCaseResponse> {
         let done = async {
             let id = one_id(&request.get_ref().use_case_id)?;
             let workspace = self.0.workspace;
-            self.0.store.write(move |tx| use_cases::delete(tx, workspace, id)).await
+            self.0
+                .store
+                .write(move |tx| use_cases::delete(tx, workspace, id))
+                .await
         };
-        answer(done.await.map(|()| pb::DeleteUseCaseResponse {}), Repeat::Safe)
+        answer(
+            done.await.map(|()| pb::DeleteUseCaseResponse {}),
+            Repeat::Safe,
+        )
     }
 
-    async fn assign_phone_number(&self, request: Request<pb::AssignPhoneNumberRequest>) -> Answer<pb::AssignPhoneNumberResponse> {
+    async fn assign_phone_number(
+        &self,
+        request: Request<pb::AssignPhoneNumberRequest>,
+    ) -> Answer<pb::AssignPhoneNumberResponse> {
         let done = async {
-            let (id, number) = both_ids(&request.get_ref().use_case_id, &request.get_ref().phone_number_id)?;
+            let (id, number) = both_ids(
+                &request.get_ref().use_case_id,
+                &request.get_ref().phone_number_id,
+            )?;
             let workspace = self.0.workspace;
-            self.0.store.write(move |tx| use_cases::assign(tx, workspace, id, number)).await
+            self.0
+                .store
+                .write(move |tx| use_cases::assign(tx, workspace, id, number))
+                .await
         };
-        answer(done.await.map(|use_case| pb::AssignPhoneNumberResponse { use_case: Some(to_use_case(use_case)) }), Repeat::Safe)
+        answer(
+            done.await.map(|use_case| pb::AssignPhoneNumberResponse {
+                use_case: Some(to_use_case(use_case)),
+            }),
+            Repeat::Safe,
+        )
     }
 
-    async fn unassign_phone_number(&self, request: Request<pb::UnassignPhoneNumberRequest>) -> Answer<pb::UnassignPhoneNumberResponse> {
+    async fn unassign_phone_number(
+        &self,
+        request: Request<pb::UnassignPhoneNumberRequest>,
+    ) -> Answer<pb::UnassignPhoneNumberResponse> {
         let done = async {
-            let (id, number) = both_ids(&request.get_ref().use_case_id, &request.get_ref().phone_number_id)?;
+            let (id, number) = both_ids(
+                &request.get_ref().use_case_id,
+                &request.get_ref().phone_number_id,
+            )?;
             let workspace = self.0.workspace;
-            self.0.store.write(move |tx| use_cases::unassign(tx, workspace, id, number)).await
+            self.0
+                .store
+                .write(move |tx| use_cases::unassign(tx, workspace, id, number))
+                .await
         };
-        answer(done.await.map(|use_case| pb::UnassignPhoneNumberResponse { use_case: Some(to_use_case(use_case)) }), Repeat::Safe)
+        answer(
+            done.await.map(|use_case| pb::UnassignPhoneNumberResponse {
+                use_case: Some(to_use_case(use_case)),
+            }),
+            Repeat::Safe,
+        )
     }
 }

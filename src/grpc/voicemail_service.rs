@@ -35,9 +35,14 @@ const DOWNLOAD_AHEAD: usize = 2;
 pub struct Voicemails(pub Arc<Api>);
 
 impl Voicemails {
-    async fn send(&self, request: Request<Streaming<pb::SendVoicemailRequest>>) -> (Result<pb::Voicemail>, Repeat) {
+    async fn send(
+        &self,
+        request: Request<Streaming<pb::SendVoicemailRequest>>,
+    ) -> (Result<pb::Voicemail>, Repeat) {
         let (metadata, extensions, stream) = request.into_parts();
-        let mut repeat = Repeat::Unsafe { method: "SendVoicemail" };
+        let mut repeat = Repeat::Unsafe {
+            method: "SendVoicemail",
+        };
         let parts = parts(stream, |message| match message.payload {
             Some(SendPayload::Metadata(metadata)) => Part::Metadata(metadata),
             Some(SendPayload::AudioChunk(chunk)) => Part::Chunk(chunk),
@@ -69,28 +74,39 @@ impl Voicemails {
         let given = request.audio.len() as u64;
         let draft = match (request.metadata, given) {
             (Some(metadata), 0) => self.read_draft(metadata).await?,
-            (Some(metadata), _) if metadata.audio_id.is_empty() => self.read_draft(metadata).await?,
+            (Some(metadata), _) if metadata.audio_id.is_empty() => {
+                self.read_draft(metadata).await?
+            }
             (Some(_), _) => {
                 let why = "it stands beside audio_id, which names stored audio. Give one of them";
                 return Err(OpError::InvalidFields(vec![Violation::field("audio", why)]));
             }
             (None, _) => {
                 let why = "it is missing; give use_case_id and recipient_phone_number at least";
-                return Err(OpError::InvalidFields(vec![Violation::field("metadata", why)]));
+                return Err(OpError::InvalidFields(vec![Violation::field(
+                    "metadata", why,
+                )]));
             }
         };
         let judged = self.judge(&draft).await?;
         let input = match draft.audio_id {
             Some(_) => stored_audio(judged)?,
             None if given > CREATE_BYTES_MAX && given <= BYTES_MAX => {
-                return Err(OpError::AudioTooLargeForOneMessage { given, allowed: CREATE_BYTES_MAX });
+                return Err(OpError::AudioTooLargeForOneMessage {
+                    given,
+                    allowed: CREATE_BYTES_MAX,
+                });
             }
             None => {
                 let mut body = Body::new(self.0.uploads.admit()?);
                 let mut judge = Judge::new();
                 judge.push(&request.audio)?;
                 body.push(&request.audio).await?;
-                self.finish_upload(Received { walked: judge.finish()?, body }).await?
+                self.finish_upload(Received {
+                    walked: judge.finish()?,
+                    body,
+                })
+                .await?
             }
         };
         self.accept(draft, input).await
@@ -100,7 +116,11 @@ impl Voicemails {
     async fn read_draft(&self, metadata: pb::SendVoicemailMetadata) -> Result<Draft> {
         match draft(metadata, &self.0.numbers) {
             DraftRead::Good(draft) => Ok(draft),
-            DraftRead::Bad { mut violations, schedule_time, expire_time } => {
+            DraftRead::Bad {
+                mut violations,
+                schedule_time,
+                expire_time,
+            } => {
                 if schedule_time.is_some() || expire_time.is_some() {
                     let now = self.0.store.now().await?;
                     violations.extend(time_faults(schedule_time, expire_time, now));
@@ -112,7 +132,10 @@ impl Voicemails {
 
     async fn judge(&self, draft: &Draft) -> Result<Judged> {
         let (api, draft) = (self.0.clone(), draft.clone());
-        self.0.store.read(move |tx| judge(tx, &draft, &api.accepting())).await
+        self.0
+            .store
+            .read(move |tx| judge(tx, &draft, &api.accepting()))
+            .await
     }
 
     /// Puts an upload together and checks its sound.
@@ -122,7 +145,10 @@ impl Voicemails {
         let bytes = body.into_bytes().await?;
         let sounded = tokio::task::spawn_blocking(move || -> std::result::Result<_, Refusal> {
             walked.check_sound(&bytes)?;
-            Ok(AudioInput::New { audio: audio::describe(&walked), bytes })
+            Ok(AudioInput::New {
+                audio: audio::describe(&walked),
+                bytes,
+            })
         });
         match sounded.await {
             Ok(sounded) => Ok(sounded?),
@@ -132,7 +158,12 @@ impl Voicemails {
 
     async fn accept(&self, draft: Draft, input: AudioInput) -> Result<pb::Voicemail> {
         let api = self.0.clone();
-        match self.0.store.write(move |tx| accept(tx, &draft, &input, &api.accepting())).await? {
+        match self
+            .0
+            .store
+            .write(move |tx| accept(tx, &draft, &input, &api.accepting()))
+            .await?
+        {
             Accepted::New(voicemail) => {
                 self.0.metrics.accepted();
                 self.0.wake.wake();
@@ -143,7 +174,10 @@ impl Voicemails {
         }
     }
 
-    async fn upload(&self, request: Request<Streaming<pb::UploadAudioRequest>>) -> Result<pb::Audio> {
+    async fn upload(
+        &self,
+        request: Request<Streaming<pb::UploadAudioRequest>>,
+    ) -> Result<pb::Audio> {
         let (_, extensions, stream) = request.into_parts();
         let parts = parts(stream, |message| match message.payload {
             Some(UploadPayload::Metadata(metadata)) => Part::Metadata(metadata),
@@ -155,10 +189,16 @@ impl Voicemails {
         let body = Body::new(self.0.uploads.admit()?);
         let received = incoming.audio(body).await?;
         let AudioInput::New { audio, bytes } = self.finish_upload(received).await? else {
-            return Err(OpError::Internal("an upload came to stored audio".to_owned()));
+            return Err(OpError::Internal(
+                "an upload came to stored audio".to_owned(),
+            ));
         };
         let workspace = self.0.workspace;
-        let stored = self.0.store.write(move |tx| audio::upload(tx, workspace, &audio, &bytes)).await?;
+        let stored = self
+            .0
+            .store
+            .write(move |tx| audio::upload(tx, workspace, &audio, &bytes))
+            .await?;
         Ok(to_audio(stored))
     }
 
@@ -167,10 +207,16 @@ impl Voicemails {
         let id = fields.id("audio_id", audio_id, AudioId::parse);
         let id = fields.finish(id)?;
         let workspace = self.0.workspace;
-        self.0.store.read(move |tx| audio::get(tx, workspace, id)).await
+        self.0
+            .store
+            .read(move |tx| audio::get(tx, workspace, id))
+            .await
     }
 
-    async fn list(&self, mut request: pb::ListVoicemailsRequest) -> Result<pb::ListVoicemailsResponse> {
+    async fn list(
+        &self,
+        mut request: pb::ListVoicemailsRequest,
+    ) -> Result<pb::ListVoicemailsResponse> {
         let token = std::mem::take(&mut request.page_token);
         let size = std::mem::take(&mut request.page_size);
         let mut fields = Fields::default();
@@ -179,8 +225,15 @@ impl Voicemails {
         fields.finish(Some(()))?;
         let after = self.0.page_tokens.read(&token, &request, "voicemails")?;
         let workspace = self.0.workspace;
-        let page = Page { limit: limit + 1, after };
-        let found = self.0.store.read(move |tx| tx.list_voicemails(workspace, &filter, page)).await?;
+        let page = Page {
+            limit: limit + 1,
+            after,
+        };
+        let found = self
+            .0
+            .store
+            .read(move |tx| tx.list_voicemails(workspace, &filter, page))
+            .await?;
         let mut response = pb::ListVoicemailsResponse::default();
         let mut bytes = 0;
         let mut last = None;
@@ -188,9 +241,11 @@ impl Voicemails {
             let place = (voicemail.create_time, voicemail.id.uuid());
             let shown = to_voicemail(voicemail, true);
             bytes += shown.encoded_len();
-            let is_full = response.voicemails.len() as i64 == limit || (bytes > PAGE_BYTES_MAX && last.is_some());
+            let is_full = response.voicemails.len() as i64 == limit
+                || (bytes > PAGE_BYTES_MAX && last.is_some());
             if let (true, Some((time, id))) = (is_full, last) {
-                response.next_page_token = self.0.page_tokens.make(time, id, &request, "voicemails");
+                response.next_page_token =
+                    self.0.page_tokens.make(time, id, &request, "voicemails");
                 break;
             }
             response.voicemails.push(shown);
@@ -201,7 +256,10 @@ impl Voicemails {
 }
 
 /// The messages of a client stream as parts of an upload.
-fn parts<T, M>(stream: Streaming<T>, part: impl Fn(T) -> Part<M> + Send) -> impl Stream<Item = Result<Part<M>>> + Send
+fn parts<T, M>(
+    stream: Streaming<T>,
+    part: impl Fn(T) -> Part<M> + Send,
+) -> impl Stream<Item = Result<Part<M>>> + Send
 where
     T: Send + 'static,
     M: Send,
@@ -238,36 +296,75 @@ fn voicemail_id(text: &str) -> Result<VoicemailId> {
 
 #[tonic::async_trait]
 impl VoicemailService for Voicemails {
-    async fn send_voicemail(&self, request: Request<Streaming<pb::SendVoicemailRequest>>) -> Answer<pb::SendVoicemailResponse> {
+    async fn send_voicemail(
+        &self,
+        request: Request<Streaming<pb::SendVoicemailRequest>>,
+    ) -> Answer<pb::SendVoicemailResponse> {
         let (done, repeat) = self.send(request).await;
-        answer(done.map(|voicemail| pb::SendVoicemailResponse { voicemail: Some(voicemail) }), repeat)
+        answer(
+            done.map(|voicemail| pb::SendVoicemailResponse {
+                voicemail: Some(voicemail),
+            }),
+            repeat,
+        )
     }
 
-    async fn create_voicemail(&self, request: Request<pb::CreateVoicemailRequest>) -> Answer<pb::CreateVoicemailResponse> {
+    async fn create_voicemail(
+        &self,
+        request: Request<pb::CreateVoicemailRequest>,
+    ) -> Answer<pb::CreateVoicemailResponse> {
         let (metadata, _, request) = request.into_parts();
-        let has_id = request.metadata.as_ref().is_some_and(|metadata| !metadata.request_id.is_empty());
+        let has_id = request
+            .metadata
+            .as_ref()
+            .is_some_and(|metadata| !metadata.request_id.is_empty());
         let repeat = match has_id {
             true => Repeat::Safe,
-            false => Repeat::Unsafe { method: "CreateVoicemail" },
+            false => Repeat::Unsafe {
+                method: "CreateVoicemail",
+            },
         };
         refuse_blind_repeat(&metadata, repeat).map_err(|error| super::to_status(error, repeat))?;
         let done = self.create(request).await;
-        answer(done.map(|voicemail| pb::CreateVoicemailResponse { voicemail: Some(voicemail) }), repeat)
+        answer(
+            done.map(|voicemail| pb::CreateVoicemailResponse {
+                voicemail: Some(voicemail),
+            }),
+            repeat,
+        )
     }
 
-    async fn upload_audio(&self, request: Request<Streaming<pb::UploadAudioRequest>>) -> Answer<pb::UploadAudioResponse> {
+    async fn upload_audio(
+        &self,
+        request: Request<Streaming<pb::UploadAudioRequest>>,
+    ) -> Answer<pb::UploadAudioResponse> {
         let done = self.upload(request).await;
-        answer(done.map(|audio| pb::UploadAudioResponse { audio: Some(audio) }), Repeat::Safe)
+        answer(
+            done.map(|audio| pb::UploadAudioResponse { audio: Some(audio) }),
+            Repeat::Safe,
+        )
     }
 
-    async fn get_audio(&self, request: Request<pb::GetAudioRequest>) -> Answer<pb::GetAudioResponse> {
+    async fn get_audio(
+        &self,
+        request: Request<pb::GetAudioRequest>,
+    ) -> Answer<pb::GetAudioResponse> {
         let done = self.find_audio(&request.get_ref().audio_id).await;
-        answer(done.map(|audio| pb::GetAudioResponse { audio: Some(to_audio(audio)) }), Repeat::Safe)
+        answer(
+            done.map(|audio| pb::GetAudioResponse {
+                audio: Some(to_audio(audio)),
+            }),
+            Repeat::Safe,
+        )
     }
 
-    type DownloadAudioStream = ReceiverStream<std::result::Result<pb::DownloadAudioResponse, Status>>;
+    type DownloadAudioStream =
+        ReceiverStream<std::result::Result<pb::DownloadAudioResponse, Status>>;
 
-    async fn download_audio(&self, request: Request<pb::DownloadAudioRequest>) -> Answer<Self::DownloadAudioStream> {
+    async fn download_audio(
+        &self,
+        request: Request<pb::DownloadAudioRequest>,
+    ) -> Answer<Self::DownloadAudioStream> {
         use pb::download_audio_response::Part;
         let found = self.find_audio(&request.get_ref().audio_id).await;
         let found = found.map_err(|error| to_status(error, Repeat::Safe))?;
@@ -277,18 +374,27 @@ impl VoicemailService for Voicemails {
             let message = |part| Ok(pb::DownloadAudioResponse { part: Some(part) });
             let (id, size) = (found.id, found.size_bytes);
             // A reader who has gone ends it.
-            if sender.send(message(Part::Audio(to_audio(found)))).await.is_err() {
+            if sender
+                .send(message(Part::Audio(to_audio(found))))
+                .await
+                .is_err()
+            {
                 return;
             }
             let mut offset = 0;
             while offset < size {
-                let part = store.read(move |tx| tx.read_audio_part(id, offset, audio::DOWNLOAD_CHUNK_BYTES)).await;
+                let part = store
+                    .read(move |tx| tx.read_audio_part(id, offset, audio::DOWNLOAD_CHUNK_BYTES))
+                    .await;
                 let next = match part {
                     Ok(part) if !part.is_empty() => {
                         offset += part.len() as u64;
                         message(Part::Chunk(Bytes::from(part)))
                     }
-                    Ok(_) => Err(to_status(OpError::Internal("stored audio is shorter than it was".to_owned()), Repeat::Safe)),
+                    Ok(_) => Err(to_status(
+                        OpError::Internal("stored audio is shorter than it was".to_owned()),
+                        Repeat::Safe,
+                    )),
                     Err(error) => Err(to_status(OpError::Storage(error), Repeat::Safe)),
                 };
                 let is_over = next.is_err();
@@ -299,37 +405,71 @@ impl VoicemailService for Voicemails {
         };
         let request_id = super::status::request_id();
         let span = tracing::Span::current();
-        tokio::spawn(tracing::Instrument::instrument(super::status::REQUEST_ID.scope(request_id, download), span));
+        tokio::spawn(tracing::Instrument::instrument(
+            super::status::REQUEST_ID.scope(request_id, download),
+            span,
+        ));
         Ok(Response::new(ReceiverStream::new(receiver)))
     }
 
-    async fn get_voicemail(&self, request: Request<pb::GetVoicemailRequest>) -> Answer<pb::GetVoicemailResponse> {
+    async fn get_voicemail(
+        &self,
+        request: Request<pb::GetVoicemailRequest>,
+    ) -> Answer<pb::GetVoicemailResponse> {
         let done = async {
             let id = voicemail_id(&request.get_ref().voicemail_id)?;
             let workspace = self.0.workspace;
-            self.0.store.read(move |tx| voicemails::get(tx, workspace, id)).await
+            self.0
+                .store
+                .read(move |tx| voicemails::get(tx, workspace, id))
+                .await
         };
-        answer(done.await.map(|found| pb::GetVoicemailResponse { voicemail: Some(to_voicemail(found, true)) }), Repeat::Safe)
+        answer(
+            done.await.map(|found| pb::GetVoicemailResponse {
+                voicemail: Some(to_voicemail(found, true)),
+            }),
+            Repeat::Safe,
+        )
     }
 
-    async fn list_voicemails(&self, request: Request<pb::ListVoicemailsRequest>) -> Answer<pb::ListVoicemailsResponse> {
+    async fn list_voicemails(
+        &self,
+        request: Request<pb::ListVoicemailsRequest>,
+    ) -> Answer<pb::ListVoicemailsResponse> {
         answer(self.list(request.into_inner()).await, Repeat::Safe)
     }
 
-    async fn cancel_voicemail(&self, request: Request<pb::CancelVoicemailRequest>) -> Answer<pb::CancelVoicemailResponse> {
+    async fn cancel_voicemail(
+        &self,
+        request: Request<pb::CancelVoicemailRequest>,
+    ) -> Answer<pb::CancelVoicemailResponse> {
         let done = async {
             let id = voicemail_id(&request.get_ref().voicemail_id)?;
             let workspace = self.0.workspace;
-            self.0.store.write(move |tx| voicemails::cancel(tx, workspace, id)).await
+            self.0
+                .store
+                .write(move |tx| voicemails::cancel(tx, workspace, id))
+                .await
         };
-        answer(done.await.map(|found| pb::CancelVoicemailResponse { voicemail: Some(to_voicemail(found, true)) }), Repeat::Safe)
+        answer(
+            done.await.map(|found| pb::CancelVoicemailResponse {
+                voicemail: Some(to_voicemail(found, true)),
+            }),
+            Repeat::Safe,
+        )
     }
 
-    async fn get_delivery_report(&self, request: Request<pb::GetDeliveryReportRequest>) -> Answer<pb::GetDeliveryReportResponse> {
+    async fn get_delivery_report(
+        &self,
+        request: Request<pb::GetDeliveryReportRequest>,
+    ) -> Answer<pb::GetDeliveryReportResponse> {
         let done = async {
             let request = report_request(request.get_ref(), &self.0.numbers)?;
             let workspace = self.0.workspace;
-            self.0.store.read(move |tx| report::make(tx, workspace, &request)).await
+            self.0
+                .store
+                .read(move |tx| report::make(tx, workspace, &request))
+                .await
         };
         answer(done.await.map(to_report), Repeat::Safe)
     }

@@ -43,7 +43,9 @@ async fn readyz(State(admin): State<Admin>) -> Response {
 }
 
 async fn metrics(State(admin): State<Admin>) -> Response {
-    admin.metrics.uploads(admin.uploads.count(), admin.uploads.memory_used());
+    admin
+        .metrics
+        .uploads(admin.uploads.count(), admin.uploads.memory_used());
     match admin.metrics.text() {
         Ok(text) => {
             let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";

@@ -17,7 +17,10 @@ pub struct Arrivals {
 
 impl Arrivals {
     pub fn new() -> Arrivals {
-        Arrivals { start: Instant::now(), last_ms: Arc::new(AtomicU64::new(0)) }
+        Arrivals {
+            start: Instant::now(),
+            last_ms: Arc::new(AtomicU64::new(0)),
+        }
     }
 
     pub fn note(&self) {

@@ -20,7 +20,12 @@ pub struct Body {
 
 impl Body {
     pub fn new(reservation: Reservation) -> Body {
-        Body { reservation, memory: Vec::new(), spool: None, size: 0 }
+        Body {
+            reservation,
+            memory: Vec::new(),
+            spool: None,
+            size: 0,
+        }
     }
 
     pub async fn push(&mut self, chunk: &[u8]) -> Result<()> {
@@ -35,14 +40,21 @@ impl Body {
             }
             self.spool = Some(Arc::new(self.reservation.open_spool().map_err(failed)?));
         }
-        let Some(spool) = self.spool.clone() else { return Ok(()) };
+        let Some(spool) = self.spool.clone() else {
+            return Ok(());
+        };
         let chunk: Box<[u8]> = chunk.into();
         blocking(move || (&*spool).write_all(&chunk)).await
     }
 
     /// All of it in one piece. The room is given back once the bytes are no more held here.
     pub async fn into_bytes(self) -> Result<Vec<u8>> {
-        let Body { reservation, memory, spool, size } = self;
+        let Body {
+            reservation,
+            memory,
+            spool,
+            size,
+        } = self;
         blocking(move || {
             let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
             for piece in memory {
@@ -60,7 +72,9 @@ impl Body {
     }
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> std::io::Result<T> + Send + 'static) -> Result<T> {
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
+) -> Result<T> {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done.map_err(failed),
         Err(panicked) => Err(OpError::Internal(panicked.to_string())),

@@ -45,12 +45,21 @@ impl Uploads {
     /// Room for one more upload of the largest size.
     pub fn admit(&self) -> Result<Reservation> {
         let uploads_max = self.0.uploads_max;
-        let admitted = self.0.uploads.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |uploads| {
-            (uploads < uploads_max).then_some(uploads + 1)
-        });
+        let admitted = self
+            .0
+            .uploads
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |uploads| {
+                (uploads < uploads_max).then_some(uploads + 1)
+            });
         match admitted {
-            Ok(_) => Ok(Reservation { uploads: self.clone(), memory: 0 }),
-            Err(_) => Err(OpError::TooManyUploads { uploads_max, retry: RETRY_AFTER }),
+            Ok(_) => Ok(Reservation {
+                uploads: self.clone(),
+                memory: 0,
+            }),
+            Err(_) => Err(OpError::TooManyUploads {
+                uploads_max,
+                retry: RETRY_AFTER,
+            }),
         }
     }
 
@@ -81,9 +90,11 @@ impl Reservation {
     /// Takes `bytes` of the memory budget; `false` where it is used up.
     pub(super) fn take_memory(&mut self, bytes: u64) -> bool {
         let inner = &self.uploads.0;
-        let taken = inner.memory_used.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |used| {
-            (used + bytes <= inner.memory_max).then_some(used + bytes)
-        });
+        let taken = inner
+            .memory_used
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |used| {
+                (used + bytes <= inner.memory_max).then_some(used + bytes)
+            });
         if taken.is_ok() {
             self.memory += bytes;
         }
@@ -100,7 +111,10 @@ impl Reservation {
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        self.uploads.0.memory_used.fetch_sub(self.memory, Ordering::SeqCst);
+        self.uploads
+            .0
+            .memory_used
+            .fetch_sub(self.memory, Ordering::SeqCst);
         self.uploads.0.uploads.fetch_sub(1, Ordering::SeqCst);
     }
 }

@@ -43,8 +43,15 @@ pub struct Incoming<'s, M> {
 }
 
 impl<'s, M> Incoming<'s, M> {
-    pub fn new(parts: impl Stream<Item = Result<Part<M>>> + Send + 's, arrivals: Arrivals) -> Incoming<'s, M> {
-        Incoming { parts: Box::pin(parts), arrivals, started: Instant::now() }
+    pub fn new(
+        parts: impl Stream<Item = Result<Part<M>>> + Send + 's,
+        arrivals: Arrivals,
+    ) -> Incoming<'s, M> {
+        Incoming {
+            parts: Box::pin(parts),
+            arrivals,
+            started: Instant::now(),
+        }
     }
 
     /// The next message; `None` where the caller has ended the stream.
@@ -58,11 +65,19 @@ impl<'s, M> Incoming<'s, M> {
                 Ok(None) => return Ok(None),
                 Ok(Some(part)) => return part.map(Some),
                 Err(_) if Instant::now() >= end_of_all => {
-                    return Err(OpError::UploadStalled { limit: TOTAL_MAX, kind: "total" });
+                    return Err(OpError::UploadStalled {
+                        limit: TOTAL_MAX,
+                        kind: "total",
+                    });
                 }
                 // Bytes of a message that is not whole yet have come meanwhile: the wait is younger.
                 Err(_) if self.arrivals.last().max(waiting_since) > idle_from => {}
-                Err(_) => return Err(OpError::UploadStalled { limit: IDLE_MAX, kind: "idle" }),
+                Err(_) => {
+                    return Err(OpError::UploadStalled {
+                        limit: IDLE_MAX,
+                        kind: "idle",
+                    });
+                }
             }
         }
     }
@@ -72,15 +87,33 @@ impl<'s, M> Incoming<'s, M> {
         let expected = "metadata";
         match self.next().await? {
             Some(Part::Metadata(metadata)) => Ok(metadata),
-            Some(Part::Chunk(_)) => Err(OpError::StreamOrder { number: 1, got: "audio_chunk", expected }),
-            Some(Part::Nothing) => Err(OpError::StreamOrder { number: 1, got: "an empty message", expected }),
-            None => Err(OpError::StreamOrder { number: 1, got: "the end of the stream", expected }),
+            Some(Part::Chunk(_)) => Err(OpError::StreamOrder {
+                number: 1,
+                got: "audio_chunk",
+                expected,
+            }),
+            Some(Part::Nothing) => Err(OpError::StreamOrder {
+                number: 1,
+                got: "an empty message",
+                expected,
+            }),
+            None => Err(OpError::StreamOrder {
+                number: 1,
+                got: "the end of the stream",
+                expected,
+            }),
         }
     }
 
     /// The end of the stream, where no audio may come.
     pub async fn end(&mut self) -> Result<()> {
-        let wrong = |got| Err(OpError::StreamOrder { number: 2, got, expected: "the end of the stream, because metadata.audio_id names the audio" });
+        let wrong = |got| {
+            Err(OpError::StreamOrder {
+                number: 2,
+                got,
+                expected: "the end of the stream, because metadata.audio_id names the audio",
+            })
+        };
         match self.next().await? {
             None => Ok(()),
             Some(Part::Metadata(_)) => wrong("a second metadata"),
@@ -102,11 +135,26 @@ impl<'s, M> Incoming<'s, M> {
                     judge.push(&chunk)?;
                     body.push(&chunk).await?;
                 }
-                Part::Metadata(_) => return Err(OpError::StreamOrder { number, got: "a second metadata", expected }),
-                Part::Nothing => return Err(OpError::StreamOrder { number, got: "an empty message", expected }),
+                Part::Metadata(_) => {
+                    return Err(OpError::StreamOrder {
+                        number,
+                        got: "a second metadata",
+                        expected,
+                    });
+                }
+                Part::Nothing => {
+                    return Err(OpError::StreamOrder {
+                        number,
+                        got: "an empty message",
+                        expected,
+                    });
+                }
             }
         }
-        Ok(Received { walked: judge.finish()?, body })
+        Ok(Received {
+            walked: judge.finish()?,
+            body,
+        })
     }
 }
 
@@ -118,7 +166,10 @@ pub struct Received {
 
 pub fn check_chunk(given: u64) -> Result<()> {
     match given > CHUNK_BYTES_MAX {
-        true => Err(OpError::ChunkTooLarge { given, allowed: CHUNK_BYTES_MAX }),
+        true => Err(OpError::ChunkTooLarge {
+            given,
+            allowed: CHUNK_BYTES_MAX,
+        }),
         false => Ok(()),
     }
 }

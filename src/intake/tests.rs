@@ -6,7 +6,10 @@ fn uploads(memory: u64, spool: u64) -> Uploads {
 }
 
 fn chunks(sizes: &[usize]) -> Vec<Result<Part<()>>> {
-    sizes.iter().map(|size| Ok(Part::Chunk(Bytes::from(vec![7; *size])))).collect()
+    sizes
+        .iter()
+        .map(|size| Ok(Part::Chunk(Bytes::from(vec![7; *size]))))
+        .collect()
 }
 
 fn incoming(parts: Vec<Result<Part<()>>>) -> Incoming<'static, ()> {
@@ -23,7 +26,10 @@ async fn bytes_come_back_whole_from_memory_and_spool() {
         body.push(&chunk).await.expect("room");
         wanted.extend(chunk);
     }
-    assert_eq!((uploads.memory_used(), uploads.spooled(), uploads.count()), (100, 1, 1));
+    assert_eq!(
+        (uploads.memory_used(), uploads.spooled(), uploads.count()),
+        (100, 1, 1)
+    );
     assert_eq!(body.into_bytes().await.expect("readable"), wanted);
     assert_eq!((uploads.memory_used(), uploads.count()), (0, 0));
 }
@@ -42,20 +48,40 @@ fn one_upload_more_than_memory_and_spool_can_hold_is_refused() {
     let uploads = uploads(2 * BYTES_MAX, BYTES_MAX);
     let first: Vec<Reservation> = (0..3).map(|_| uploads.admit().expect("room")).collect();
     let refused = uploads.admit().expect_err("no room");
-    assert!(matches!(refused, OpError::TooManyUploads { uploads_max: 3, .. }), "{refused:?}");
+    assert!(
+        matches!(refused, OpError::TooManyUploads { uploads_max: 3, .. }),
+        "{refused:?}"
+    );
     drop(first);
     assert!(uploads.admit().is_ok());
 }
 
 #[tokio::test]
 async fn a_chunk_of_1_mib_is_the_largest() {
-    for (size, is_taken) in [(CHUNK_BYTES_MAX - 1, true), (CHUNK_BYTES_MAX, true), (CHUNK_BYTES_MAX + 1, false)] {
+    for (size, is_taken) in [
+        (CHUNK_BYTES_MAX - 1, true),
+        (CHUNK_BYTES_MAX, true),
+        (CHUNK_BYTES_MAX + 1, false),
+    ] {
         assert_eq!(check_chunk(size).is_ok(), is_taken, "{size}");
     }
     let uploads = uploads(BYTES_MAX, BYTES_MAX);
     let body = Body::new(uploads.admit().expect("room"));
-    let refused = incoming(chunks(&[1_048_577])).audio(body).await.err().expect("too large");
-    assert!(matches!(refused, OpError::ChunkTooLarge { given: 1_048_577, .. }), "{refused:?}");
+    let refused = incoming(chunks(&[1_048_577]))
+        .audio(body)
+        .await
+        .err()
+        .expect("too large");
+    assert!(
+        matches!(
+            refused,
+            OpError::ChunkTooLarge {
+                given: 1_048_577,
+                ..
+            }
+        ),
+        "{refused:?}"
+    );
 }
 
 #[tokio::test]
@@ -63,9 +89,21 @@ async fn audio_is_refused_at_the_chunk_that_makes_it_certain() {
     let uploads = uploads(BYTES_MAX, BYTES_MAX);
     let body = Body::new(uploads.admit().expect("room"));
     // The stream would go on for ever; the answer does not wait for its end.
-    let text = tokio_stream::iter(std::iter::repeat_with(|| Ok(Part::Chunk(Bytes::from_static(b"just some plain words, ")))));
-    let refused = Incoming::<()>::new(text, Arrivals::new()).audio(body).await.err().expect("no MP3");
-    assert!(matches!(refused, OpError::Audio(crate::audio::Refusal::NotMp3 { .. })), "{refused:?}");
+    let text = tokio_stream::iter(std::iter::repeat_with(|| {
+        Ok(Part::Chunk(Bytes::from_static(b"just some plain words, ")))
+    }));
+    let refused = Incoming::<()>::new(text, Arrivals::new())
+        .audio(body)
+        .await
+        .err()
+        .expect("no MP3");
+    assert!(
+        matches!(
+            refused,
+            OpError::Audio(crate::audio::Refusal::NotMp3 { .. })
+        ),
+        "{refused:?}"
+    );
 }
 
 #[tokio::test]
@@ -74,17 +112,43 @@ async fn metadata_comes_first_and_once() {
         OpError::StreamOrder { number, got, .. } => (number, got),
         other => panic!("{other:?}"),
     };
-    assert!(incoming(vec![Ok(Part::Metadata(()))]).metadata().await.is_ok());
-    let refused = incoming(chunks(&[1])).metadata().await.expect_err("a chunk");
+    assert!(
+        incoming(vec![Ok(Part::Metadata(()))])
+            .metadata()
+            .await
+            .is_ok()
+    );
+    let refused = incoming(chunks(&[1]))
+        .metadata()
+        .await
+        .expect_err("a chunk");
     assert_eq!(order(refused), (1, "audio_chunk"));
-    assert_eq!(order(incoming(vec![]).metadata().await.expect_err("nothing")), (1, "the end of the stream"));
-    assert_eq!(order(incoming(vec![Ok(Part::Nothing)]).metadata().await.expect_err("nothing")), (1, "an empty message"));
+    assert_eq!(
+        order(incoming(vec![]).metadata().await.expect_err("nothing")),
+        (1, "the end of the stream")
+    );
+    assert_eq!(
+        order(
+            incoming(vec![Ok(Part::Nothing)])
+                .metadata()
+                .await
+                .expect_err("nothing")
+        ),
+        (1, "an empty message")
+    );
 
     let uploads = uploads(BYTES_MAX, BYTES_MAX);
     let body = || Body::new(uploads.admit().expect("room"));
-    let twice = incoming(vec![Ok(Part::Metadata(()))]).audio(body()).await.err().expect("twice");
+    let twice = incoming(vec![Ok(Part::Metadata(()))])
+        .audio(body())
+        .await
+        .err()
+        .expect("twice");
     assert_eq!(order(twice), (2, "a second metadata"));
-    assert_eq!(order(incoming(chunks(&[1])).end().await.expect_err("a chunk")), (2, "audio_chunk"));
+    assert_eq!(
+        order(incoming(chunks(&[1])).end().await.expect_err("a chunk")),
+        (2, "audio_chunk")
+    );
     assert!(incoming(vec![]).end().await.is_ok());
 }
 
@@ -94,7 +158,10 @@ async fn an_upload_ends_after_30_seconds_without_a_byte() {
     let start = Instant::now();
     let mut silent = Incoming::<()>::new(tokio_stream::pending(), Arrivals::new());
     let refused = silent.next().await.expect_err("stalled");
-    assert!(matches!(refused, OpError::UploadStalled { kind: "idle", .. }), "{refused:?}");
+    assert!(
+        matches!(refused, OpError::UploadStalled { kind: "idle", .. }),
+        "{refused:?}"
+    );
     assert_eq!(start.elapsed().as_secs(), 30);
 }
 
@@ -123,7 +190,14 @@ async fn an_upload_ends_after_120_seconds_in_all() {
     );
     let uploads = uploads(BYTES_MAX, BYTES_MAX);
     let body = Body::new(uploads.admit().expect("room"));
-    let refused = Incoming::<()>::new(trickle, Arrivals::new()).audio(body).await.err().expect("stalled");
-    assert!(matches!(refused, OpError::UploadStalled { kind: "total", .. }), "{refused:?}");
+    let refused = Incoming::<()>::new(trickle, Arrivals::new())
+        .audio(body)
+        .await
+        .err()
+        .expect("stalled");
+    assert!(
+        matches!(refused, OpError::UploadStalled { kind: "total", .. }),
+        "{refused:?}"
+    );
     assert_eq!(start.elapsed().as_secs(), 120);
 }

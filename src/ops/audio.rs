@@ -29,8 +29,16 @@ pub fn describe(walked: &Walked) -> Audio {
 }
 
 /// The same audio for the same bytes.
-pub fn upload(tx: &mut dyn Tx, workspace: WorkspaceId, audio: &Audio, bytes: &[u8]) -> Result<Audio> {
-    let fresh = Audio { create_time: tx.now()?, ..audio.clone() };
+pub fn upload(
+    tx: &mut dyn Tx,
+    workspace: WorkspaceId,
+    audio: &Audio,
+    bytes: &[u8],
+) -> Result<Audio> {
+    let fresh = Audio {
+        create_time: tx.now()?,
+        ..audio.clone()
+    };
     Ok(tx.put_audio(workspace, &fresh, bytes)?)
 }
 

@@ -36,7 +36,10 @@ mod tests {
     #[test]
     fn no_two_lists_of_parts_look_alike() {
         let hash = |parts: &[&str]| {
-            parts.iter().fold(Fingerprint::default(), |f, part| f.part(part)).finish()
+            parts
+                .iter()
+                .fold(Fingerprint::default(), |f, part| f.part(part))
+                .finish()
         };
         assert_eq!(hash(&["a", "b"]), hash(&["a", "b"]));
         assert_ne!(hash(&["ab"]), hash(&["a", "b"]));

@@ -59,7 +59,14 @@ pub fn create(tx: &mut dyn Tx, workspace: WorkspaceId, new: &NewNumber) -> Resul
         Error::Conflict(_) => OpError::PhoneNumberExists,
         other => other.into(),
     })?;
-    note_created(tx, workspace, KIND, new.request_id.as_deref(), number.id.uuid(), content)?;
+    note_created(
+        tx,
+        workspace,
+        KIND,
+        new.request_id.as_deref(),
+        number.id.uuid(),
+        content,
+    )?;
     Ok(number)
 }
 
@@ -89,7 +96,9 @@ pub fn update(
 pub fn delete(tx: &mut dyn Tx, workspace: WorkspaceId, id: PhoneNumberId) -> Result<()> {
     find(tx, workspace, id, Lock::Update)?;
     if tx.is_number_assigned(id)? {
-        return Err(OpError::PhoneNumberInUse { phone_number_id: id });
+        return Err(OpError::PhoneNumberInUse {
+            phone_number_id: id,
+        });
     }
     let now = tx.now()?;
     Ok(tx.delete_number(id, now)?)
@@ -111,7 +120,12 @@ pub fn set_status(
     save(tx, number)
 }
 
-pub fn find(tx: &mut dyn Tx, workspace: WorkspaceId, id: PhoneNumberId, lock: Lock) -> Result<SenderNumber> {
+pub fn find(
+    tx: &mut dyn Tx,
+    workspace: WorkspaceId,
+    id: PhoneNumberId,
+    lock: Lock,
+) -> Result<SenderNumber> {
     tx.find_number(workspace, id, lock)?
         .ok_or(OpError::NotFound(Resource::PhoneNumber, id.uuid()))
 }

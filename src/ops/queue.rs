@@ -30,7 +30,10 @@ struct Seen {
 
 impl QueueGauge {
     pub fn new(allowed: u64) -> QueueGauge {
-        QueueGauge { allowed, seen: Mutex::new(None) }
+        QueueGauge {
+            allowed,
+            seen: Mutex::new(None),
+        }
     }
 
     /// Is there room for one more? Says so without taking it.
@@ -49,12 +52,17 @@ impl QueueGauge {
             _ => {
                 let at_most = i64::try_from(self.allowed).unwrap_or(i64::MAX);
                 let waiting = tx.count_waiting(workspace, at_most)?.unsigned_abs();
-                *self.lock() = Some(Seen { waiting, counted: now });
+                *self.lock() = Some(Seen {
+                    waiting,
+                    counted: now,
+                });
                 waiting
             }
         };
         match waiting >= self.allowed {
-            true => Err(OpError::QueueFull { allowed: self.allowed }),
+            true => Err(OpError::QueueFull {
+                allowed: self.allowed,
+            }),
             false => Ok(()),
         }
     }
@@ -68,6 +76,8 @@ impl QueueGauge {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<Seen>> {
         // A panic elsewhere leaves a count that is at worst stale.
-        self.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.seen
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }

@@ -87,7 +87,11 @@ fn period_start(slice: i64, request: &ReportRequest) -> Result<i64> {
     let instant = jiff::Timestamp::from_microsecond(micros).map_err(failed)?;
     let local = instant.to_zoned(request.time_zone.clone());
     if request.dimensions.contains(&Dimension::Day) {
-        return Ok(local.start_of_day().map_err(failed)?.timestamp().as_microsecond());
+        return Ok(local
+            .start_of_day()
+            .map_err(failed)?
+            .timestamp()
+            .as_microsecond());
     }
     // The hour begins as many minutes ago as the local clock shows, also where it shows an hour twice.
     let into_hour = jiff::SignedDuration::from_mins(i64::from(local.minute()))
@@ -106,10 +110,15 @@ mod tests {
             time_zone: jiff::tz::TimeZone::get(zone).expect("a zone"),
             include_simulated: false,
         };
-        let micros = time.parse::<jiff::Timestamp>().expect("a time").as_microsecond();
+        let micros = time
+            .parse::<jiff::Timestamp>()
+            .expect("a time")
+            .as_microsecond();
         let slice = micros.div_euclid(SLICE.as_micros() as i64);
         let start = period_start(slice, &request).expect("in range");
-        jiff::Timestamp::from_microsecond(start).expect("in range").to_string()
+        jiff::Timestamp::from_microsecond(start)
+            .expect("in range")
+            .to_string()
     }
 
     #[test]
@@ -133,7 +142,13 @@ mod tests {
 
     #[test]
     fn an_hour_of_a_zone_with_a_broken_offset_begins_on_its_own_clock() {
-        assert_eq!(start("2026-11-23T10:20:00Z", "Asia/Kolkata", Dimension::Hour), "2026-11-23T09:30:00Z");
-        assert_eq!(start("2026-11-23T10:20:00Z", "Asia/Kathmandu", Dimension::Hour), "2026-11-23T10:15:00Z");
+        assert_eq!(
+            start("2026-11-23T10:20:00Z", "Asia/Kolkata", Dimension::Hour),
+            "2026-11-23T09:30:00Z"
+        );
+        assert_eq!(
+            start("2026-11-23T10:20:00Z", "Asia/Kathmandu", Dimension::Hour),
+            "2026-11-23T10:15:00Z"
+        );
     }
 }

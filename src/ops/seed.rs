@@ -36,9 +36,14 @@ pub fn seed(
     audio: &Audio,
     bytes: &[u8],
 ) -> Result<Option<Seeded>> {
-    let one = Page { limit: 1, after: None };
+    let one = Page {
+        limit: 1,
+        after: None,
+    };
     if !tx.list_setups(workspace, &[], one)?.is_empty()
-        || !tx.list_numbers(workspace, &NumberFilter::default(), one)?.is_empty()
+        || !tx
+            .list_numbers(workspace, &NumberFilter::default(), one)?
+            .is_empty()
     {
         return find(tx, workspace, audio, bytes);
     }
@@ -72,19 +77,35 @@ pub fn seed(
         use_cases::assign(tx, workspace, use_case.id, number.id)?;
     }
     let audio = super::audio::upload(tx, workspace, audio, bytes)?;
-    Ok(Some(Seeded { use_case_id: use_case.id, audio_id: audio.id }))
+    Ok(Some(Seeded {
+        use_case_id: use_case.id,
+        audio_id: audio.id,
+    }))
 }
 
 /// The sample audio is stored again where nobody used it for long and it was dropped.
-fn find(tx: &mut dyn Tx, workspace: WorkspaceId, audio: &Audio, bytes: &[u8]) -> Result<Option<Seeded>> {
+fn find(
+    tx: &mut dyn Tx,
+    workspace: WorkspaceId,
+    audio: &Audio,
+    bytes: &[u8],
+) -> Result<Option<Seeded>> {
     let filter = UseCaseFilter {
         entity_name: Some(ENTITY.to_owned()),
         name: Some(USE_CASE.to_owned()),
         channels: vec![Channel::RinglessVoicemail],
         ..UseCaseFilter::default()
     };
-    let one = Page { limit: 1, after: None };
-    let Some(use_case) = tx.list_use_cases(workspace, &filter, one)?.pop() else { return Ok(None) };
+    let one = Page {
+        limit: 1,
+        after: None,
+    };
+    let Some(use_case) = tx.list_use_cases(workspace, &filter, one)?.pop() else {
+        return Ok(None);
+    };
     let audio = super::audio::upload(tx, workspace, audio, bytes)?;
-    Ok(Some(Seeded { use_case_id: use_case.id, audio_id: audio.id }))
+    Ok(Some(Seeded {
+        use_case_id: use_case.id,
+        audio_id: audio.id,
+    }))
 }

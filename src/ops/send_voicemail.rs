@@ -59,7 +59,10 @@ pub enum Judged {
 pub enum AudioInput {
     Stored(Audio),
     /// It passed the check; `bytes` are none where nothing is to be stored.
-    New { audio: Audio, bytes: Vec<u8> },
+    New {
+        audio: Audio,
+        bytes: Vec<u8>,
+    },
 }
 
 impl AudioInput {
@@ -130,11 +133,17 @@ pub fn accept(
             audio.clone()
         }
         AudioInput::New { audio, bytes } => {
-            let fresh = Audio { create_time: now, ..audio.clone() };
+            let fresh = Audio {
+                create_time: now,
+                ..audio.clone()
+            };
             tx.put_audio(accepting.workspace, &fresh, bytes)?
         }
     };
-    let new = NewVoicemail { voicemail, request_hash: content(draft) };
+    let new = NewVoicemail {
+        voicemail,
+        request_hash: content(draft),
+    };
     if tx.insert_voicemail(&new)? {
         accepting.queue.add();
         return Ok(Accepted::New(new.voicemail));
@@ -142,7 +151,9 @@ pub fn accept(
     // Another call with this request id was faster by a moment.
     match find_repeat(tx, draft, accepting.workspace)? {
         Some(known) => same_audio(draft, known, input),
-        None => Err(OpError::Internal("a voicemail was neither stored nor found".to_owned())),
+        None => Err(OpError::Internal(
+            "a voicemail was neither stored nor found".to_owned(),
+        )),
     }
 }
 
@@ -171,8 +182,14 @@ fn due_time(schedule: Option<Time>, now: Time) -> Time {
     schedule.map_or(now, |time| time.max(now))
 }
 
-fn find_repeat(tx: &mut dyn Tx, draft: &Draft, workspace: WorkspaceId) -> Result<Option<Voicemail>> {
-    let Some(request_id) = &draft.request_id else { return Ok(None) };
+fn find_repeat(
+    tx: &mut dyn Tx,
+    draft: &Draft,
+    workspace: WorkspaceId,
+) -> Result<Option<Voicemail>> {
+    let Some(request_id) = &draft.request_id else {
+        return Ok(None);
+    };
     match tx.find_request(workspace, request_id)? {
         None => Ok(None),
         Some((voicemail, hash)) if hash == content(draft) => Ok(Some(voicemail)),
@@ -217,7 +234,10 @@ fn find_named(
 ) -> Result<(UseCase, Option<Audio>)> {
     let use_case = tx
         .find_use_case(workspace, draft.use_case_id, lock)?
-        .ok_or(OpError::NotFound(Resource::UseCase, draft.use_case_id.uuid()))?;
+        .ok_or(OpError::NotFound(
+            Resource::UseCase,
+            draft.use_case_id.uuid(),
+        ))?;
     let audio = match draft.audio_id {
         None => None,
         Some(id) => Some(
@@ -259,7 +279,7 @@ fn choose_sender(
     setup: &Setup,
 ) -> Result<Candidate> {
     let candidates = tx.sender_candidates(use_case.id, &setup.carriers)?;
-    let last = tx.last_sender(use_case.id, &draft.recipient)?;
+    let last = tx.last_sender(use_case.workspace_id, use_case.id, &draft.recipient)?;
     let use_case_id = use_case.id;
     match sender::choose(&candidates, &draft.recipient, last.as_ref()) {
         Ok(chosen) => Ok(chosen.clone()),
@@ -297,7 +317,9 @@ fn make(
         create_time: now,
         update_time: now,
         schedule_time: draft.schedule_time,
-        expire_time: draft.expire_time.unwrap_or(due_time.plus(accepting.expire_after)),
+        expire_time: draft
+            .expire_time
+            .unwrap_or(due_time.plus(accepting.expire_after)),
         due_time,
         sent_time: None,
         end_time: None,

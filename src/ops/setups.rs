@@ -24,11 +24,19 @@ pub struct SetupChange {
 
 const KIND: &str = "setup";
 
-pub fn create(tx: &mut dyn Tx, workspace: WorkspaceId, new: &NewSetup, registry: &Registry) -> Result<Setup> {
+pub fn create(
+    tx: &mut dyn Tx,
+    workspace: WorkspaceId,
+    new: &NewSetup,
+    registry: &Registry,
+) -> Result<Setup> {
     let content = new
         .carriers
         .iter()
-        .fold(Fingerprint::default().part(&new.display_name), |hash, name| hash.part(name))
+        .fold(
+            Fingerprint::default().part(&new.display_name),
+            |hash, name| hash.part(name),
+        )
         .finish();
     if let Some(known) = find_created(tx, workspace, KIND, new.request_id.as_deref(), &content)? {
         return get(tx, workspace, known.into(), registry);
@@ -46,11 +54,23 @@ pub fn create(tx: &mut dyn Tx, workspace: WorkspaceId, new: &NewSetup, registry:
         update_time: now,
     };
     tx.insert_setup(&setup)?;
-    note_created(tx, workspace, KIND, new.request_id.as_deref(), setup.id.uuid(), content)?;
+    note_created(
+        tx,
+        workspace,
+        KIND,
+        new.request_id.as_deref(),
+        setup.id.uuid(),
+        content,
+    )?;
     Ok(shown(setup, registry))
 }
 
-pub fn get(tx: &mut dyn Tx, workspace: WorkspaceId, id: SetupId, registry: &Registry) -> Result<Setup> {
+pub fn get(
+    tx: &mut dyn Tx,
+    workspace: WorkspaceId,
+    id: SetupId,
+    registry: &Registry,
+) -> Result<Setup> {
     Ok(shown(find(tx, workspace, id, Lock::None)?, registry))
 }
 
@@ -82,7 +102,7 @@ pub fn update(
 /// Refused while it has living numbers or use cases, or voicemails on their way.
 pub fn delete(tx: &mut dyn Tx, workspace: WorkspaceId, id: SetupId) -> Result<()> {
     find(tx, workspace, id, Lock::Update)?;
-    if tx.is_setup_in_use(id)? {
+    if tx.is_setup_in_use(workspace, id)? {
         return Err(OpError::SetupInUse { setup_id: id });
     }
     let now = tx.now()?;
@@ -90,13 +110,21 @@ pub fn delete(tx: &mut dyn Tx, workspace: WorkspaceId, id: SetupId) -> Result<()
 }
 
 /// PENDING becomes APPROVED; an approved one stays. A suspended one is resumed instead.
-pub fn approve(tx: &mut dyn Tx, workspace: WorkspaceId, id: SetupId, registry: &Registry) -> Result<Setup> {
+pub fn approve(
+    tx: &mut dyn Tx,
+    workspace: WorkspaceId,
+    id: SetupId,
+    registry: &Registry,
+) -> Result<Setup> {
     let mut setup = find(tx, workspace, id, Lock::Update)?;
     let before = setup.status;
     match before {
         SetupStatus::Approved => return Ok(shown(setup, registry)),
         SetupStatus::Suspended => {
-            return Err(OpError::SetupNotApproved { setup_id: id, status: before });
+            return Err(OpError::SetupNotApproved {
+                setup_id: id,
+                status: before,
+            });
         }
         SetupStatus::Pending => setup.status = SetupStatus::Approved,
     }
@@ -108,11 +136,20 @@ pub fn approve(tx: &mut dyn Tx, workspace: WorkspaceId, id: SetupId, registry: &
 
 /// APPROVED becomes SUSPENDED; the reason is shown as `status_detail`. A suspended one takes the
 /// new reason; a pending one, which sends nothing anyway, is refused.
-pub fn suspend(tx: &mut dyn Tx, workspace: WorkspaceId, id: SetupId, reason: &str, registry: &Registry) -> Result<Setup> {
+pub fn suspend(
+    tx: &mut dyn Tx,
+    workspace: WorkspaceId,
+    id: SetupId,
+    reason: &str,
+    registry: &Registry,
+) -> Result<Setup> {
     let mut setup = find(tx, workspace, id, Lock::Update)?;
     let before = setup.status;
     if before == SetupStatus::Pending {
-        return Err(OpError::SetupNotApproved { setup_id: id, status: before });
+        return Err(OpError::SetupNotApproved {
+            setup_id: id,
+            status: before,
+        });
     }
     setup.status = SetupStatus::Suspended;
     reason.clone_into(&mut setup.status_detail);
@@ -121,13 +158,21 @@ pub fn suspend(tx: &mut dyn Tx, workspace: WorkspaceId, id: SetupId, reason: &st
 }
 
 /// SUSPENDED becomes APPROVED; an approved one stays, a pending one is refused. What waited goes on.
-pub fn resume(tx: &mut dyn Tx, workspace: WorkspaceId, id: SetupId, registry: &Registry) -> Result<Setup> {
+pub fn resume(
+    tx: &mut dyn Tx,
+    workspace: WorkspaceId,
+    id: SetupId,
+    registry: &Registry,
+) -> Result<Setup> {
     let mut setup = find(tx, workspace, id, Lock::Update)?;
     let before = setup.status;
     match before {
         SetupStatus::Approved => return Ok(shown(setup, registry)),
         SetupStatus::Pending => {
-            return Err(OpError::SetupNotApproved { setup_id: id, status: before });
+            return Err(OpError::SetupNotApproved {
+                setup_id: id,
+                status: before,
+            });
         }
         SetupStatus::Suspended => setup.status = SetupStatus::Approved,
     }
@@ -171,11 +216,15 @@ pub fn find_created(
     request_id: Option<&str>,
     content: &[u8],
 ) -> Result<Option<uuid::Uuid>> {
-    let Some(request_id) = request_id else { return Ok(None) };
+    let Some(request_id) = request_id else {
+        return Ok(None);
+    };
     match tx.find_create_request(workspace, kind, request_id)? {
         None => Ok(None),
         Some((id, hash)) if hash == content => Ok(Some(id)),
-        Some(_) => Err(OpError::RequestIdReused { request_id: request_id.to_owned() }),
+        Some(_) => Err(OpError::RequestIdReused {
+            request_id: request_id.to_owned(),
+        }),
     }
 }
 
@@ -189,7 +238,9 @@ pub fn note_created(
     resource_id: uuid::Uuid,
     content_hash: Vec<u8>,
 ) -> Result<()> {
-    let Some(request_id) = request_id else { return Ok(()) };
+    let Some(request_id) = request_id else {
+        return Ok(());
+    };
     let create_time = tx.now()?;
     let request = CreateRequest {
         workspace_id: workspace,
@@ -200,7 +251,9 @@ pub fn note_created(
         create_time,
     };
     match tx.insert_create_request(&request) {
-        Err(crate::storage::Error::Conflict(text)) => Err(crate::storage::Error::Unavailable(text).into()),
+        Err(crate::storage::Error::Conflict(text)) => {
+            Err(crate::storage::Error::Unavailable(text).into())
+        }
         other => Ok(other?),
     }
 }
@@ -232,17 +285,26 @@ pub fn carrier_faults(field: &str, names: &[String], empty_allowed: bool) -> Vec
     use crate::domain::telephony::CARRIERS_MAX;
     let mut faults = Vec::new();
     if names.is_empty() && !empty_allowed {
-        faults.push(Violation::field(field, "no carrier was given; at least one is needed, for example `sandbox`"));
+        faults.push(Violation::field(
+            field,
+            "no carrier was given; at least one is needed, for example `sandbox`",
+        ));
     }
     if names.len() > CARRIERS_MAX {
         faults.push(Violation::field(
             field,
-            format!("{} carriers were given; at most {CARRIERS_MAX} are allowed. Leave some out", names.len()),
+            format!(
+                "{} carriers were given; at most {CARRIERS_MAX} are allowed. Leave some out",
+                names.len()
+            ),
         ));
     }
     for (at, name) in names.iter().enumerate() {
         if names[..at].contains(name) {
-            faults.push(Violation::field(format!("{field}[{at}]"), "the name stands here twice. Name each carrier once"));
+            faults.push(Violation::field(
+                format!("{field}[{at}]"),
+                "the name stands here twice. Name each carrier once",
+            ));
         }
     }
     faults

@@ -52,7 +52,10 @@ pub fn create(tx: &mut dyn Tx, workspace: WorkspaceId, new: &NewUseCase) -> Resu
     }
     let setup = super::setups::find(tx, workspace, new.setup_id, Lock::Share)?;
     if setup.status != SetupStatus::Approved {
-        return Err(OpError::SetupNotApproved { setup_id: setup.id, status: setup.status });
+        return Err(OpError::SetupNotApproved {
+            setup_id: setup.id,
+            status: setup.status,
+        });
     }
     let now = tx.now()?;
     let use_case = UseCase {
@@ -70,8 +73,16 @@ pub fn create(tx: &mut dyn Tx, workspace: WorkspaceId, new: &NewUseCase) -> Resu
         create_time: now,
         update_time: now,
     };
-    tx.insert_use_case(&use_case).map_err(|error| taken(error, &use_case))?;
-    note_created(tx, workspace, KIND, new.request_id.as_deref(), use_case.id.uuid(), content)?;
+    tx.insert_use_case(&use_case)
+        .map_err(|error| taken(error, &use_case))?;
+    note_created(
+        tx,
+        workspace,
+        KIND,
+        new.request_id.as_deref(),
+        use_case.id.uuid(),
+        content,
+    )?;
     Ok(use_case)
 }
 
@@ -79,7 +90,12 @@ pub fn get(tx: &mut dyn Tx, workspace: WorkspaceId, id: UseCaseId) -> Result<Use
     find(tx, workspace, id, Lock::None)
 }
 
-pub fn update(tx: &mut dyn Tx, workspace: WorkspaceId, id: UseCaseId, change: UseCaseChange) -> Result<UseCase> {
+pub fn update(
+    tx: &mut dyn Tx,
+    workspace: WorkspaceId,
+    id: UseCaseId,
+    change: UseCaseChange,
+) -> Result<UseCase> {
     let mut use_case = find(tx, workspace, id, Lock::Update)?;
     if let Some(entity_name) = change.entity_name {
         use_case.entity_name = entity_name;
@@ -100,7 +116,8 @@ pub fn update(tx: &mut dyn Tx, workspace: WorkspaceId, id: UseCaseId, change: Us
         use_case.opt_out_phone_number = number;
     }
     use_case.update_time = tx.now()?;
-    tx.update_use_case(&use_case).map_err(|error| taken(error, &use_case))?;
+    tx.update_use_case(&use_case)
+        .map_err(|error| taken(error, &use_case))?;
     Ok(use_case)
 }
 
@@ -109,9 +126,14 @@ pub fn delete(tx: &mut dyn Tx, workspace: WorkspaceId, id: UseCaseId) -> Result<
     let use_case = find(tx, workspace, id, Lock::Update)?;
     match use_case.phone_number_ids.len() {
         0 => {}
-        count => return Err(OpError::PhoneNumbersAssigned { use_case_id: id, count }),
+        count => {
+            return Err(OpError::PhoneNumbersAssigned {
+                use_case_id: id,
+                count,
+            });
+        }
     }
-    if tx.is_use_case_in_flight(id)? {
+    if tx.is_use_case_in_flight(workspace, id)? {
         return Err(OpError::VoicemailsInFlight { use_case_id: id });
     }
     let now = tx.now()?;
@@ -119,7 +141,12 @@ pub fn delete(tx: &mut dyn Tx, workspace: WorkspaceId, id: UseCaseId) -> Result<
 }
 
 /// Safe to repeat. The number must be of the use case's setup.
-pub fn assign(tx: &mut dyn Tx, workspace: WorkspaceId, id: UseCaseId, number_id: PhoneNumberId) -> Result<UseCase> {
+pub fn assign(
+    tx: &mut dyn Tx,
+    workspace: WorkspaceId,
+    id: UseCaseId,
+    number_id: PhoneNumberId,
+) -> Result<UseCase> {
     let use_case = find(tx, workspace, id, Lock::Share)?;
     let number = super::phone_numbers::find(tx, workspace, number_id, Lock::Share)?;
     if number.setup_id != use_case.setup_id {
@@ -135,7 +162,12 @@ pub fn assign(tx: &mut dyn Tx, workspace: WorkspaceId, id: UseCaseId, number_id:
 }
 
 /// Safe to repeat.
-pub fn unassign(tx: &mut dyn Tx, workspace: WorkspaceId, id: UseCaseId, number_id: PhoneNumberId) -> Result<UseCase> {
+pub fn unassign(
+    tx: &mut dyn Tx,
+    workspace: WorkspaceId,
+    id: UseCaseId,
+    number_id: PhoneNumberId,
+) -> Result<UseCase> {
     find(tx, workspace, id, Lock::Share)?;
     super::phone_numbers::find(tx, workspace, number_id, Lock::None)?;
     tx.unassign_number(id, number_id)?;

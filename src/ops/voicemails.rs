@@ -20,7 +20,10 @@ pub fn cancel(tx: &mut dyn Tx, workspace: WorkspaceId, id: VoicemailId) -> Resul
         let now = tx.now()?;
         delivery
             .cancel(now)
-            .map_err(|refused| OpError::NotCancellable { voicemail_id: id, status: refused.from })?;
+            .map_err(|refused| OpError::NotCancellable {
+                voicemail_id: id,
+                status: refused.from,
+            })?;
         tx.save_delivery(guard, &delivery)?;
     }
     get(tx, workspace, id)

@@ -75,10 +75,12 @@ impl CustomizeConnection<SqliteConnection, R2d2Error> for OnAcquire {
     fn on_acquire(&self, conn: &mut SqliteConnection) -> std::result::Result<(), R2d2Error> {
         use diesel::connection::SimpleConnection;
         // busy_timeout first, because switching to WAL may have to wait. FULL: an answered commit
-        // survives a power cut. The page cache is counted in KiB when negative.
+        // survives a power cut. The page cache is counted in KiB when negative. `optimize` looks
+        // whether the planner's statistics are out of date, and is quick where they are not.
         conn.batch_execute(
             "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
-             PRAGMA foreign_keys = ON; PRAGMA cache_size = -8000",
+             PRAGMA foreign_keys = ON; PRAGMA cache_size = -8000; \
+             PRAGMA optimize = 0x10002",
         )
         .map_err(R2d2Error::QueryError)
     }

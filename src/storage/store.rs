@@ -33,8 +33,14 @@ impl DatabaseUrl {
             return Ok(DatabaseUrl::Postgres(text.to_owned()));
         }
         // What was given may hold a password, so only its first word is shown.
-        let scheme: String = text.chars().take_while(|c| c.is_ascii_alphanumeric()).take(16).collect();
-        Err(format!("it begins with `{scheme}`; allowed are `sqlite://PATH` and `postgres://USER:PASSWORD@HOST/DATABASE`"))
+        let scheme: String = text
+            .chars()
+            .take_while(|c| c.is_ascii_alphanumeric())
+            .take(16)
+            .collect();
+        Err(format!(
+            "it begins with `{scheme}`; allowed are `sqlite://PATH` and `postgres://USER:PASSWORD@HOST/DATABASE`"
+        ))
     }
 }
 
@@ -126,7 +132,9 @@ impl Store {
             }
             DatabaseUrl::Sqlite(path) => {
                 let owner = own_file(path)?;
-                let text = path.to_str().ok_or_else(|| Error::Unavailable("the database's path is not UTF-8".to_owned()))?;
+                let text = path.to_str().ok_or_else(|| {
+                    Error::Unavailable("the database's path is not UTF-8".to_owned())
+                })?;
                 let pool = diesel::r2d2::Pool::builder()
                     .max_size(size)
                     .min_idle(Some(1))
@@ -134,7 +142,11 @@ impl Store {
                     .test_on_check_out(false)
                     .connection_customizer(Box::new(sqlite::OnAcquire))
                     .build_unchecked(ConnectionManager::new(text));
-                (Engine::Sqlite(pool), Some(owner), Some(Arc::new(Semaphore::new(1))))
+                (
+                    Engine::Sqlite(pool),
+                    Some(owner),
+                    Some(Arc::new(Semaphore::new(1))),
+                )
             }
         };
         Ok(Store(Arc::new(Inner {
@@ -148,9 +160,9 @@ impl Store {
 
     /// Brings the schema up to this program's; safe with many processes starting together.
     pub async fn migrate(&self) -> Result<Vec<String>> {
-        self.blocking(move |inner| {
-            on_engine!(&inner.engine, engine, pool => engine::queries::migrate(pool))
-        })
+        self.blocking(
+            move |inner| on_engine!(&inner.engine, engine, pool => engine::queries::migrate(pool)),
+        )
         .await
     }
 
@@ -263,7 +275,10 @@ fn own_file(path: &Path) -> Result<File> {
     let said = |what: &str, error: std::io::Error| {
         Error::Unavailable(format!("{what} `{}`: {error}", path.display()))
     };
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+    if let Some(folder) = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+    {
         std::fs::create_dir_all(folder).map_err(|e| said("can't make the folder of", e))?;
     }
     let mut lock_path = path.as_os_str().to_owned();
@@ -302,7 +317,13 @@ mod tests {
 
     #[test]
     fn a_bare_path_or_another_database_is_refused_without_being_repeated() {
-        for url in ["ringless.db", "./data/x", "mysql://me:secret@host/db", "", "sqlite://"] {
+        for url in [
+            "ringless.db",
+            "./data/x",
+            "mysql://me:secret@host/db",
+            "",
+            "sqlite://",
+        ] {
             let refused = DatabaseUrl::parse(url).expect_err(url);
             assert!(!refused.contains("secret"));
         }
@@ -318,7 +339,12 @@ mod tests {
         };
         let first = Store::open(&options).expect("nobody has it");
         let refused = Store::open(&options).err().expect("the first has it");
-        assert!(refused.to_string().contains("another process has the database"), "{refused}");
+        assert!(
+            refused
+                .to_string()
+                .contains("another process has the database"),
+            "{refused}"
+        );
         drop(first);
         assert!(Store::open(&options).is_ok());
     }

@@ -53,24 +53,49 @@ pub struct Page {
 
 pub trait TelephonyStore {
     fn insert_setup(&mut self, setup: &Setup) -> Result<()>;
-    fn find_setup(&mut self, workspace: WorkspaceId, id: SetupId, lock: Lock) -> Result<Option<Setup>>;
-    fn list_setups(&mut self, workspace: WorkspaceId, statuses: &[SetupStatus], page: Page) -> Result<Vec<Setup>>;
+    fn find_setup(
+        &mut self,
+        workspace: WorkspaceId,
+        id: SetupId,
+        lock: Lock,
+    ) -> Result<Option<Setup>>;
+    fn list_setups(
+        &mut self,
+        workspace: WorkspaceId,
+        statuses: &[SetupStatus],
+        page: Page,
+    ) -> Result<Vec<Setup>>;
     /// Writes display name, carriers, status and its detail where the status still is `before`.
     fn update_setup(&mut self, setup: &Setup, before: SetupStatus) -> Result<()>;
     fn delete_setup(&mut self, id: SetupId, now: Time) -> Result<()>;
     /// Has it living numbers, living use cases, or voicemails on their way?
-    fn is_setup_in_use(&mut self, id: SetupId) -> Result<bool>;
+    fn is_setup_in_use(&mut self, workspace: WorkspaceId, id: SetupId) -> Result<bool>;
 
     fn insert_number(&mut self, number: &SenderNumber) -> Result<()>;
-    fn find_number(&mut self, workspace: WorkspaceId, id: PhoneNumberId, lock: Lock) -> Result<Option<SenderNumber>>;
-    fn list_numbers(&mut self, workspace: WorkspaceId, filter: &NumberFilter, page: Page) -> Result<Vec<SenderNumber>>;
+    fn find_number(
+        &mut self,
+        workspace: WorkspaceId,
+        id: PhoneNumberId,
+        lock: Lock,
+    ) -> Result<Option<SenderNumber>>;
+    fn list_numbers(
+        &mut self,
+        workspace: WorkspaceId,
+        filter: &NumberFilter,
+        page: Page,
+    ) -> Result<Vec<SenderNumber>>;
     fn update_number(&mut self, number: &SenderNumber) -> Result<()>;
     fn delete_number(&mut self, id: PhoneNumberId, now: Time) -> Result<()>;
     /// Has a living use case got it?
     fn is_number_assigned(&mut self, id: PhoneNumberId) -> Result<bool>;
 
     /// The create that this request id stands for: the resource's id and the content's hash.
-    fn find_create_request(&mut self, workspace: WorkspaceId, kind: &str, request_id: &str) -> Result<Option<(uuid::Uuid, Vec<u8>)>>;
+    fn find_create_request(
+        &mut self,
+        workspace: WorkspaceId,
+        kind: &str,
+        request_id: &str,
+    ) -> Result<Option<(uuid::Uuid, Vec<u8>)>>;
     fn insert_create_request(&mut self, request: &CreateRequest) -> Result<()>;
 }
 
@@ -94,16 +119,36 @@ pub struct CreateRequest {
 
 pub trait UseCaseStore {
     fn insert_use_case(&mut self, use_case: &UseCase) -> Result<()>;
-    fn find_use_case(&mut self, workspace: WorkspaceId, id: UseCaseId, lock: Lock) -> Result<Option<UseCase>>;
-    fn list_use_cases(&mut self, workspace: WorkspaceId, filter: &UseCaseFilter, page: Page) -> Result<Vec<UseCase>>;
+    fn find_use_case(
+        &mut self,
+        workspace: WorkspaceId,
+        id: UseCaseId,
+        lock: Lock,
+    ) -> Result<Option<UseCase>>;
+    fn list_use_cases(
+        &mut self,
+        workspace: WorkspaceId,
+        filter: &UseCaseFilter,
+        page: Page,
+    ) -> Result<Vec<UseCase>>;
     fn update_use_case(&mut self, use_case: &UseCase) -> Result<()>;
     fn delete_use_case(&mut self, id: UseCaseId, now: Time) -> Result<()>;
     /// Does nothing where it is assigned already.
-    fn assign_number(&mut self, workspace: WorkspaceId, use_case: UseCaseId, number: PhoneNumberId, now: Time) -> Result<()>;
+    fn assign_number(
+        &mut self,
+        workspace: WorkspaceId,
+        use_case: UseCaseId,
+        number: PhoneNumberId,
+        now: Time,
+    ) -> Result<()>;
     /// Does nothing where it is not assigned.
     fn unassign_number(&mut self, use_case: UseCaseId, number: PhoneNumberId) -> Result<()>;
     /// The numbers that may send for it: assigned, active, living, and allowed with one of `carriers`.
-    fn sender_candidates(&mut self, use_case: UseCaseId, carriers: &[String]) -> Result<Vec<Candidate>>;
+    fn sender_candidates(
+        &mut self,
+        use_case: UseCaseId,
+        carriers: &[String],
+    ) -> Result<Vec<Candidate>>;
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -118,7 +163,11 @@ pub struct UseCaseFilter {
 /// room for keeping them elsewhere (object storage) one day.
 pub trait AudioStore {
     fn find_audio(&mut self, workspace: WorkspaceId, id: AudioId) -> Result<Option<Audio>>;
-    fn find_audio_by_hash(&mut self, workspace: WorkspaceId, sha256: &[u8; 32]) -> Result<Option<Audio>>;
+    fn find_audio_by_hash(
+        &mut self,
+        workspace: WorkspaceId,
+        sha256: &[u8; 32],
+    ) -> Result<Option<Audio>>;
     /// Stores it, or gives the audio of the same bytes that is there already; counts as a use.
     fn put_audio(&mut self, workspace: WorkspaceId, audio: &Audio, bytes: &[u8]) -> Result<Audio>;
     /// Notes that it is used now, so that it is kept.
@@ -134,18 +183,45 @@ pub trait VoicemailStore {
     /// `false`, and nothing written, where its request id is taken.
     fn insert_voicemail(&mut self, voicemail: &NewVoicemail) -> Result<bool>;
     /// With its attempts.
-    fn find_voicemail(&mut self, workspace: WorkspaceId, id: VoicemailId) -> Result<Option<Voicemail>>;
+    fn find_voicemail(
+        &mut self,
+        workspace: WorkspaceId,
+        id: VoicemailId,
+    ) -> Result<Option<Voicemail>>;
     /// The voicemail of a request id, and the hash of what was asked for.
-    fn find_request(&mut self, workspace: WorkspaceId, request_id: &str) -> Result<Option<(Voicemail, Vec<u8>)>>;
+    fn find_request(
+        &mut self,
+        workspace: WorkspaceId,
+        request_id: &str,
+    ) -> Result<Option<(Voicemail, Vec<u8>)>>;
     /// Without attempts.
-    fn list_voicemails(&mut self, workspace: WorkspaceId, filter: &VoicemailFilter, page: Page) -> Result<Vec<Voicemail>>;
+    fn list_voicemails(
+        &mut self,
+        workspace: WorkspaceId,
+        filter: &VoicemailFilter,
+        page: Page,
+    ) -> Result<Vec<Voicemail>>;
     /// How the database would run [`Self::list_voicemails`]: for the tests of indexes.
-    fn explain_list(&mut self, workspace: WorkspaceId, filter: &VoicemailFilter, page: Page) -> Result<String>;
+    fn explain_list(
+        &mut self,
+        workspace: WorkspaceId,
+        filter: &VoicemailFilter,
+        page: Page,
+    ) -> Result<String>;
     /// The sender of the newest voicemail to this recipient in this use case that was not
     /// cancelled or skipped.
-    fn last_sender(&mut self, use_case: UseCaseId, recipient: &PhoneNumber) -> Result<Option<PhoneNumber>>;
+    fn last_sender(
+        &mut self,
+        workspace: WorkspaceId,
+        use_case: UseCaseId,
+        recipient: &PhoneNumber,
+    ) -> Result<Option<PhoneNumber>>;
     /// Are voicemails of this use case ACCEPTED, SENDING or SENT?
-    fn is_use_case_in_flight(&mut self, use_case: UseCaseId) -> Result<bool>;
+    fn is_use_case_in_flight(
+        &mut self,
+        workspace: WorkspaceId,
+        use_case: UseCaseId,
+    ) -> Result<bool>;
     /// How many are ACCEPTED, counted up to `at_most`.
     fn count_waiting(&mut self, workspace: WorkspaceId, at_most: i64) -> Result<i64>;
 }
@@ -176,7 +252,13 @@ pub struct VoicemailFilter {
 
 pub trait ReportStore {
     /// Counts by status and by each of `dimensions`.
-    fn report_slices(&mut self, workspace: WorkspaceId, filter: &VoicemailFilter, dimensions: &[Dimension], simulated: Option<bool>) -> Result<Vec<Slice>>;
+    fn report_slices(
+        &mut self,
+        workspace: WorkspaceId,
+        filter: &VoicemailFilter,
+        dimensions: &[Dimension],
+        simulated: Option<bool>,
+    ) -> Result<Vec<Slice>>;
 }
 
 /// What the worker reads and writes. Rows of all workspaces.
@@ -186,7 +268,12 @@ pub trait DeliveryStore {
     fn due(&mut self, limit: i64) -> Result<Vec<Delivery>>;
     /// When the next row becomes due; `None` where none will.
     fn next_due_time(&mut self) -> Result<Option<Time>>;
-    fn find_delivery(&mut self, workspace: WorkspaceId, id: VoicemailId, lock: Lock) -> Result<Option<Delivery>>;
+    fn find_delivery(
+        &mut self,
+        workspace: WorkspaceId,
+        id: VoicemailId,
+        lock: Lock,
+    ) -> Result<Option<Delivery>>;
     /// Writes `after` where status and lease still are those of `guard`; anything but one row is
     /// [`super::Error::Guard`].
     fn save_delivery(&mut self, guard: Guard, after: &Delivery) -> Result<()>;
@@ -203,9 +290,19 @@ pub trait DeliveryStore {
     fn save_hand_over(&mut self, hand_over: &HandOver) -> Result<()>;
     fn insert_attempt(&mut self, attempt: &NewAttempt) -> Result<()>;
     /// Writes the end of an attempt that has none; says whether it had none.
-    fn end_attempt(&mut self, voicemail: VoicemailId, number: i32, end: &AttemptEnd) -> Result<bool>;
+    fn end_attempt(
+        &mut self,
+        voicemail: VoicemailId,
+        number: i32,
+        end: &AttemptEnd,
+    ) -> Result<bool>;
     fn find_attempts(&mut self, voicemail: VoicemailId) -> Result<Vec<Attempt>>;
-    fn set_late_outcome(&mut self, voicemail: VoicemailId, number: i32, late_outcome: &str) -> Result<()>;
+    fn set_late_outcome(
+        &mut self,
+        voicemail: VoicemailId,
+        number: i32,
+        late_outcome: &str,
+    ) -> Result<()>;
 }
 
 /// What a row must still be for a write to count.

@@ -62,7 +62,9 @@ impl ToSql<Timestamptz, Pg> for Ts {
 impl FromSql<Timestamptz, Pg> for Ts {
     fn from_sql(value: PgValue<'_>) -> deserialize::Result<Self> {
         let PgTimestamp(since_2000) = FromSql::<Timestamptz, Pg>::from_sql(value)?;
-        Ok(Ts(Time::from_micros(since_2000.saturating_add(PG_EPOCH_MICROS))))
+        Ok(Ts(Time::from_micros(
+            since_2000.saturating_add(PG_EPOCH_MICROS),
+        )))
     }
 }
 
@@ -96,7 +98,15 @@ macro_rules! ids_in_the_database {
     )+};
 }
 
-ids_in_the_database!(SetupId, PhoneNumberId, UseCaseId, VoicemailId, AudioId, HandOverId, LeaseToken);
+ids_in_the_database!(
+    SetupId,
+    PhoneNumberId,
+    UseCaseId,
+    VoicemailId,
+    AudioId,
+    HandOverId,
+    LeaseToken
+);
 
 impl From<Time> for Ts {
     fn from(time: Time) -> Ts {

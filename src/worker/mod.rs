@@ -44,7 +44,12 @@ pub struct Worker {
 
 impl Worker {
     pub fn new(runner: Runner, config: WorkerConfig, wake: Wake, readiness: Readiness) -> Worker {
-        Worker { runner: Arc::new(runner), config, wake, readiness }
+        Worker {
+            runner: Arc::new(runner),
+            config,
+            wake,
+            readiness,
+        }
     }
 
     /// Runs until `stop` turns true, then waits for the tasks under way.
@@ -91,7 +96,11 @@ impl Worker {
     }
 
     /// Claims as many as there are free permits. Says how long to wait if nothing wakes it.
-    async fn round(&self, permits: &Arc<Semaphore>, tasks: &mut JoinSet<()>) -> ops::Result<Duration> {
+    async fn round(
+        &self,
+        permits: &Arc<Semaphore>,
+        tasks: &mut JoinSet<()>,
+    ) -> ops::Result<Duration> {
         while tasks.try_join_next().is_some() {}
         let free = permits.available_permits();
         if free == 0 {

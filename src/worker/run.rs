@@ -10,9 +10,7 @@ use crate::config::WorkerConfig;
 use crate::domain::attempt::{Answer, CarrierWords, Outcome};
 use crate::domain::delivery::Delivery;
 use crate::domain::ids::LeaseToken;
-use crate::ops::deliver::{
-    self, CallPlan, Claimed, Delivering, NextMove, QuestionPlan, Task,
-};
+use crate::ops::deliver::{self, CallPlan, Claimed, Delivering, NextMove, QuestionPlan, Task};
 use crate::ops::error::OpError;
 use crate::ops::{Result, audio};
 use crate::storage::{Error, Store};
@@ -33,8 +31,19 @@ pub struct Runner {
 const RECORD_TRIES: u32 = 6;
 
 impl Runner {
-    pub fn new(store: Store, delivering: Delivering, config: &WorkerConfig, metrics: Metrics) -> Runner {
-        Runner { store, delivering, call_timeout: config.call_timeout, metrics, chance: even_draw }
+    pub fn new(
+        store: Store,
+        delivering: Delivering,
+        config: &WorkerConfig,
+        metrics: Metrics,
+    ) -> Runner {
+        Runner {
+            store,
+            delivering,
+            call_timeout: config.call_timeout,
+            metrics,
+            chance: even_draw,
+        }
     }
 
     /// Where no other process can hold a lease, those of an earlier one are over; and what was held
@@ -46,7 +55,11 @@ impl Runner {
                 let ended = if is_alone { tx.end_all_leases()? } else { 0 };
                 let released = tx.release_held(None)?;
                 if ended + released > 0 {
-                    tracing::info!(rescued = ended, released, "what an earlier process left is looked at");
+                    tracing::info!(
+                        rescued = ended,
+                        released,
+                        "what an earlier process left is looked at"
+                    );
                 }
                 Ok::<_, OpError>(())
             })
@@ -93,9 +106,17 @@ impl Runner {
         let (delivering, held, chance) = (self.delivering.clone(), task.clone(), (self.chance)());
         let audio_id = task.delivery.audio_id;
         // Read before the attempt is written, so that nothing can fail between that and the call.
-        let audio = self.store.read(move |tx| tx.read_audio(audio_id)).await.map_err(OpError::from)?;
-        let audio = audio.ok_or_else(|| OpError::Internal("the audio of a voicemail is gone".to_owned()))?;
-        let next = self.store.write(move |tx| deliver::begin(tx, &delivering, &held, chance)).await?;
+        let audio = self
+            .store
+            .read(move |tx| tx.read_audio(audio_id))
+            .await
+            .map_err(OpError::from)?;
+        let audio = audio
+            .ok_or_else(|| OpError::Internal("the audio of a voicemail is gone".to_owned()))?;
+        let next = self
+            .store
+            .write(move |tx| deliver::begin(tx, &delivering, &held, chance))
+            .await?;
         match next {
             NextMove::Call(plan) => self.call(plan, audio).await,
             NextMove::Ask(plan) => self.ask(plan).await,
@@ -110,7 +131,9 @@ impl Runner {
     async fn call(&self, plan: CallPlan, audio: Vec<u8>) -> Result<()> {
         let name = plan.begun.hand_over.carrier.clone();
         let Some(carrier) = self.delivering.registry.find(&name) else {
-            return Err(OpError::Internal(format!("carrier `{name}` went away in the middle")));
+            return Err(OpError::Internal(format!(
+                "carrier `{name}` went away in the middle"
+            )));
         };
         let call = Call {
             hand_over_id: plan.begun.hand_over.id,
@@ -120,10 +143,14 @@ impl Runner {
             audio,
             now: plan.begun.now,
         };
-        let (outcome, words) = match tokio::time::timeout(self.call_timeout, carrier.hand_over(call)).await {
-            Ok(answered) => answered,
-            Err(_) => (Outcome::Unknown, CarrierWords::new("", "", "no answer within the time limit of the call")),
-        };
+        let (outcome, words) =
+            match tokio::time::timeout(self.call_timeout, carrier.hand_over(call)).await {
+                Ok(answered) => answered,
+                Err(_) => (
+                    Outcome::Unknown,
+                    CarrierWords::new("", "", "no answer within the time limit of the call"),
+                ),
+            };
         self.metrics.attempt(&name, outcome.kind());
         tracing::debug!(carrier.name = %name, attempt.number = plan.attempt_number, outcome = ?outcome.kind(), "carrier answered");
         let chance = (self.chance)();
@@ -131,7 +158,9 @@ impl Runner {
             let (plan, outcome, words) = (plan.clone(), outcome.clone(), words.clone());
             async move {
                 store
-                    .write(move |tx| deliver::record_outcome(tx, &delivering, &plan, &outcome, &words, chance))
+                    .write(move |tx| {
+                        deliver::record_outcome(tx, &delivering, &plan, &outcome, &words, chance)
+                    })
                     .await
             }
         })
@@ -141,7 +170,9 @@ impl Runner {
     async fn ask(&self, plan: QuestionPlan) -> Result<()> {
         let name = plan.begun.hand_over.carrier.clone();
         let Some(carrier) = self.delivering.registry.find(&name) else {
-            return Err(OpError::Internal(format!("carrier `{name}` went away in the middle")));
+            return Err(OpError::Internal(format!(
+                "carrier `{name}` went away in the middle"
+            )));
         };
         let question = Question {
             hand_over_id: plan.begun.hand_over.id,
@@ -166,7 +197,9 @@ impl Runner {
             let (plan, answer, words) = (plan.clone(), answer.clone(), words.clone());
             async move {
                 store
-                    .write(move |tx| deliver::record_answer(tx, &delivering, &plan, &answer, &words, chance))
+                    .write(move |tx| {
+                        deliver::record_answer(tx, &delivering, &plan, &answer, &words, chance)
+                    })
                     .await
             }
         })
@@ -187,7 +220,9 @@ impl Runner {
                     }
                     return Ok(());
                 }
-                Err(OpError::Storage(Error::Unavailable(_) | Error::CommitUnknown(_))) if left > 0 => {
+                Err(OpError::Storage(Error::Unavailable(_) | Error::CommitUnknown(_)))
+                    if left > 0 =>
+                {
                     tokio::time::sleep(wait).await;
                     wait *= 2;
                 }

@@ -29,7 +29,12 @@ crate::on_both_databases!(
 /// The attempt is written; the call may have begun.
 async fn begin_one(scene: &Scene, task: &Task) -> CallPlan {
     let (delivering, task) = (scene.runner().delivering.clone(), task.clone());
-    let next = scene.test.store.write(move |tx| begin(tx, &delivering, &task, 0.5)).await.unwrap();
+    let next = scene
+        .test
+        .store
+        .write(move |tx| begin(tx, &delivering, &task, 0.5))
+        .await
+        .unwrap();
     match next {
         NextMove::Call(plan) => plan,
         other => panic!("{other:?}"),
@@ -41,7 +46,16 @@ async fn record(scene: &Scene, plan: &CallPlan, outcome: Outcome) {
     scene
         .test
         .store
-        .write(move |tx| record_outcome(tx, &delivering, &plan, &outcome, &CarrierWords::new("", "", "late"), 0.5))
+        .write(move |tx| {
+            record_outcome(
+                tx,
+                &delivering,
+                &plan,
+                &outcome,
+                &CarrierWords::new("", "", "late"),
+                0.5,
+            )
+        })
         .await
         .unwrap();
 }
@@ -58,10 +72,15 @@ async fn a_worker_that_died_before_the_call_leaves_nothing_in_doubt(engine: Engi
     scene.work().await;
     let voicemail = scene.get(id).await;
     assert_eq!(voicemail.status, Status::Delivered);
-    assert_eq!((voicemail.attempts.len(), scene.carrier.given().len()), (1, 1));
+    assert_eq!(
+        (voicemail.attempts.len(), scene.carrier.given().len()),
+        (1, 1)
+    );
 }
 
-async fn a_worker_that_died_in_the_call_of_a_repeatable_carrier_is_repeated_byte_for_byte(engine: Engine) {
+async fn a_worker_that_died_in_the_call_of_a_repeatable_carrier_is_repeated_byte_for_byte(
+    engine: Engine,
+) {
     let scene = Scene::new(engine, Scripted::new(REPEATABLE, [])).await;
     let id = scene.accept("+12125550100").await;
     let task = scene.claim_one().await;
@@ -71,10 +90,16 @@ async fn a_worker_that_died_in_the_call_of_a_repeatable_carrier_is_repeated_byte
     let voicemail = scene.get(id).await;
     assert_eq!(voicemail.status, Status::Delivered);
     let outcomes: Vec<_> = voicemail.attempts.iter().map(|a| a.outcome).collect();
-    assert_eq!(outcomes, [Some(OutcomeKind::Unknown), Some(OutcomeKind::Delivered)]);
+    assert_eq!(
+        outcomes,
+        [Some(OutcomeKind::Unknown), Some(OutcomeKind::Delivered)]
+    );
     let given = scene.carrier.given();
     assert_eq!(given.len(), 1);
-    assert_eq!((given[0].hand_over_id, &given[0].request), (plan.begun.hand_over.id, &plan.begun.hand_over.request));
+    assert_eq!(
+        (given[0].hand_over_id, &given[0].request),
+        (plan.begun.hand_over.id, &plan.begun.hand_over.request)
+    );
 }
 
 async fn a_worker_that_died_in_the_call_of_an_askable_carrier_is_asked_about(engine: Engine) {
@@ -91,7 +116,10 @@ async fn a_worker_that_died_in_the_call_of_an_askable_carrier_is_asked_about(eng
         scene.advance(LEASE);
         scene.work().await;
         assert_eq!(scene.get(id).await.status, status);
-        assert_eq!((scene.carrier.asked(), scene.carrier.given().len()), (1, calls));
+        assert_eq!(
+            (scene.carrier.asked(), scene.carrier.given().len()),
+            (1, calls)
+        );
     }
 }
 
@@ -103,7 +131,10 @@ async fn a_worker_that_died_in_the_call_of_any_other_carrier_is_never_repeated(e
     scene.advance(LEASE);
     scene.work().await;
     let voicemail = scene.get(id).await;
-    assert_eq!((voicemail.status, voicemail.failure_reason), (Status::Unconfirmed, Some(FailureReason::CarrierAmbiguous)));
+    assert_eq!(
+        (voicemail.status, voicemail.failure_reason),
+        (Status::Unconfirmed, Some(FailureReason::CarrierAmbiguous))
+    );
     assert!(scene.carrier.given().is_empty());
     scene.advance_seconds(1_000_000);
     scene.work().await;
@@ -112,7 +143,8 @@ async fn a_worker_that_died_in_the_call_of_any_other_carrier_is_never_repeated(e
 
 async fn an_unknown_outcome_is_settled_as_the_carrier_allows(engine: Engine) {
     for (traits, calls, asked) in [(REPEATABLE, 2, 0), (ASKABLE, 1, 1)] {
-        let carrier = Scripted::new(traits, [Outcome::Unknown]).answering([Answer::Ended(End::Delivered)]);
+        let carrier =
+            Scripted::new(traits, [Outcome::Unknown]).answering([Answer::Ended(End::Delivered)]);
         let scene = Scene::new(engine, carrier).await;
         let id = scene.accept("+12125550100").await;
         scene.work().await;
@@ -120,7 +152,10 @@ async fn an_unknown_outcome_is_settled_as_the_carrier_allows(engine: Engine) {
         scene.advance_seconds(5);
         scene.work().await;
         assert_eq!(scene.get(id).await.status, Status::Delivered);
-        assert_eq!((scene.carrier.given().len(), scene.carrier.asked()), (calls, asked));
+        assert_eq!(
+            (scene.carrier.given().len(), scene.carrier.asked()),
+            (calls, asked)
+        );
     }
     let scene = Scene::new(engine, Scripted::new(NEITHER, [Outcome::Unknown])).await;
     let id = scene.accept("+12125550100").await;
@@ -138,10 +173,24 @@ async fn a_late_answer_goes_to_its_attempt_and_nowhere_else(engine: Engine) {
     scene.work().await;
     let before = scene.get(id).await;
     assert_eq!(before.status, Status::Delivered);
-    record(&scene, &slow, Outcome::Rejected { reason: FailureReason::MailboxFull }).await;
+    record(
+        &scene,
+        &slow,
+        Outcome::Rejected {
+            reason: FailureReason::MailboxFull,
+        },
+    )
+    .await;
     let after = scene.get(id).await;
-    assert_eq!((after.status, after.end_time, after.failure_reason), (before.status, before.end_time, None));
-    assert!(after.attempts[0].late_outcome.contains("late"), "{:?}", after.attempts[0]);
+    assert_eq!(
+        (after.status, after.end_time, after.failure_reason),
+        (before.status, before.end_time, None)
+    );
+    assert!(
+        after.attempts[0].late_outcome.contains("late"),
+        "{:?}",
+        after.attempts[0]
+    );
     assert_eq!(after.attempts[1], before.attempts[1]);
 }
 
@@ -155,7 +204,10 @@ async fn a_late_word_settles_an_unconfirmed_one(engine: Engine) {
     assert_eq!(scene.get(id).await.status, Status::Unconfirmed);
     record(&scene, &slow, Outcome::Delivered).await;
     let voicemail = scene.get(id).await;
-    assert_eq!((voicemail.status, voicemail.failure_reason), (Status::Delivered, None));
+    assert_eq!(
+        (voicemail.status, voicemail.failure_reason),
+        (Status::Delivered, None)
+    );
 }
 
 async fn a_lost_lease_begins_no_call(engine: Engine) {
@@ -172,7 +224,10 @@ async fn a_lost_lease_begins_no_call(engine: Engine) {
     assert!(scene.carrier.given().is_empty());
     scene.runner().run(next).await;
     scene.work().await;
-    assert_eq!((scene.carrier.given().len(), scene.get(id).await.status), (1, Status::Delivered));
+    assert_eq!(
+        (scene.carrier.given().len(), scene.get(id).await.status),
+        (1, Status::Delivered)
+    );
 }
 
 async fn two_workers_never_claim_the_same_row(engine: Engine) {
@@ -191,7 +246,12 @@ async fn two_workers_never_claim_the_same_row(engine: Engine) {
                 if round.tasks.is_empty() {
                     return claimed;
                 }
-                claimed.extend(round.tasks.into_iter().map(|task| task.delivery.voicemail_id));
+                claimed.extend(
+                    round
+                        .tasks
+                        .into_iter()
+                        .map(|task| task.delivery.voicemail_id),
+                );
             }
         });
     }
@@ -209,7 +269,11 @@ async fn a_carrier_gone_from_the_configuration_holds_its_queue(engine: Engine) {
     assert!(claimed.tasks.is_empty());
     let voicemail = scene.get(id).await;
     assert_eq!(voicemail.status, Status::Accepted);
-    assert!(voicemail.status_detail.contains("configuration"), "{}", voicemail.status_detail);
+    assert!(
+        voicemail.status_detail.contains("configuration"),
+        "{}",
+        voicemail.status_detail
+    );
     // A start with the carrier back lets it go.
     scene.runner().start().await.unwrap();
     scene.work().await;

@@ -18,7 +18,12 @@ crate::on_both_databases!(
 );
 
 async fn list(app: &TestApp, request: pb::ListVoicemailsRequest) -> Vec<pb::Voicemail> {
-    app.voicemails().list_voicemails(request).await.unwrap().into_inner().voicemails
+    app.voicemails()
+        .list_voicemails(request)
+        .await
+        .unwrap()
+        .into_inner()
+        .voicemails
 }
 
 async fn every_filter_finds_what_it_names(engine: Engine) {
@@ -28,49 +33,172 @@ async fn every_filter_finds_what_it_names(engine: Engine) {
     let delivered = app
         .send_stored(|m| {
             "one".clone_into(&mut m.request_id);
-            m.labels = [("ward".to_owned(), "7".to_owned()), ("x".to_owned(), "y".to_owned())].into();
+            m.labels = [
+                ("ward".to_owned(), "7".to_owned()),
+                ("x".to_owned(), "y".to_owned()),
+            ]
+            .into();
         })
         .await
         .unwrap();
-    app.wait_for(&delivered.id, VoicemailStatus::Delivered).await;
+    app.wait_for(&delivered.id, VoicemailStatus::Delivered)
+        .await;
     app.clock.advance(second);
-    let full = app.send_stored(|m| "+13125550150".clone_into(&mut m.recipient_phone_number)).await.unwrap();
+    let full = app
+        .send_stored(|m| "+13125550150".clone_into(&mut m.recipient_phone_number))
+        .await
+        .unwrap();
     app.wait_for(&full.id, VoicemailStatus::NotDelivered).await;
     app.clock.advance(second);
     let later = start.plus(Duration::from_secs(86_400));
-    let waiting = app.send_stored(|m| m.schedule_time = Some(timestamp(later))).await.unwrap();
+    let waiting = app
+        .send_stored(|m| m.schedule_time = Some(timestamp(later)))
+        .await
+        .unwrap();
 
     let base = pb::ListVoicemailsRequest::default;
     let (first, two, third) = (delivered.id.as_str(), full.id.as_str(), waiting.id.as_str());
     let cases: Vec<(pb::ListVoicemailsRequest, Vec<&str>)> = vec![
         (base(), vec![third, two, first]),
-        (pb::ListVoicemailsRequest { use_case_id: app.use_case_id.clone(), ..base() }, vec![third, two, first]),
-        (pb::ListVoicemailsRequest { use_case_id: uuid::Uuid::now_v7().to_string(), ..base() }, vec![]),
-        (pb::ListVoicemailsRequest { setup_id: app.setup_id.clone(), ..base() }, vec![third, two, first]),
-        (pb::ListVoicemailsRequest { statuses: vec![4, 1], ..base() }, vec![third, first]),
-        (pb::ListVoicemailsRequest { failure_reasons: vec![pb::FailureReason::MailboxFull as i32], ..base() }, vec![two]),
-        (pb::ListVoicemailsRequest { recipient_phone_number: "(312) 555-0150".to_owned(), ..base() }, vec![two]),
-        (pb::ListVoicemailsRequest { sender_phone_number: full.sender_phone_number.clone(), ..base() }, vec![two]),
-        (pb::ListVoicemailsRequest { request_id: "one".to_owned(), ..base() }, vec![first]),
-        (pb::ListVoicemailsRequest { labels: [("ward".to_owned(), "7".to_owned())].into(), ..base() }, vec![first]),
-        (pb::ListVoicemailsRequest { labels: [("ward".to_owned(), "7".to_owned()), ("x".to_owned(), "z".to_owned())].into(), ..base() }, vec![]),
-        (pb::ListVoicemailsRequest { create_time_from: Some(timestamp(start.plus(second))), ..base() }, vec![third, two]),
-        (pb::ListVoicemailsRequest { create_time_to: Some(timestamp(start.plus(second))), ..base() }, vec![first]),
-        (pb::ListVoicemailsRequest { end_time_from: Some(timestamp(start.plus(second))), ..base() }, vec![two]),
-        (pb::ListVoicemailsRequest { end_time_to: Some(timestamp(start.plus(second))), ..base() }, vec![first]),
-        (pb::ListVoicemailsRequest { update_time_from: Some(timestamp(start.plus(second * 2))), ..base() }, vec![third]),
-        (pb::ListVoicemailsRequest { statuses: vec![4], recipient_phone_number: "+13125550150".to_owned(), ..base() }, vec![]),
+        (
+            pb::ListVoicemailsRequest {
+                use_case_id: app.use_case_id.clone(),
+                ..base()
+            },
+            vec![third, two, first],
+        ),
+        (
+            pb::ListVoicemailsRequest {
+                use_case_id: uuid::Uuid::now_v7().to_string(),
+                ..base()
+            },
+            vec![],
+        ),
+        (
+            pb::ListVoicemailsRequest {
+                setup_id: app.setup_id.clone(),
+                ..base()
+            },
+            vec![third, two, first],
+        ),
+        (
+            pb::ListVoicemailsRequest {
+                statuses: vec![4, 1],
+                ..base()
+            },
+            vec![third, first],
+        ),
+        (
+            pb::ListVoicemailsRequest {
+                failure_reasons: vec![pb::FailureReason::MailboxFull as i32],
+                ..base()
+            },
+            vec![two],
+        ),
+        (
+            pb::ListVoicemailsRequest {
+                recipient_phone_number: "(312) 555-0150".to_owned(),
+                ..base()
+            },
+            vec![two],
+        ),
+        (
+            pb::ListVoicemailsRequest {
+                sender_phone_number: full.sender_phone_number.clone(),
+                ..base()
+            },
+            vec![two],
+        ),
+        (
+            pb::ListVoicemailsRequest {
+                request_id: "one".to_owned(),
+                ..base()
+            },
+            vec![first],
+        ),
+        (
+            pb::ListVoicemailsRequest {
+                labels: [("ward".to_owned(), "7".to_owned())].into(),
+                ..base()
+            },
+            vec![first],
+        ),
+        (
+            pb::ListVoicemailsRequest {
+                labels: [
+                    ("ward".to_owned(), "7".to_owned()),
+                    ("x".to_owned(), "z".to_owned()),
+                ]
+                .into(),
+                ..base()
+            },
+            vec![],
+        ),
+        (
+            pb::ListVoicemailsRequest {
+                create_time_from: Some(timestamp(start.plus(second))),
+                ..base()
+            },
+            vec![third, two],
+        ),
+        (
+            pb::ListVoicemailsRequest {
+                create_time_to: Some(timestamp(start.plus(second))),
+                ..base()
+            },
+            vec![first],
+        ),
+        (
+            pb::ListVoicemailsRequest {
+                end_time_from: Some(timestamp(start.plus(second))),
+                ..base()
+            },
+            vec![two],
+        ),
+        (
+            pb::ListVoicemailsRequest {
+                end_time_to: Some(timestamp(start.plus(second))),
+                ..base()
+            },
+            vec![first],
+        ),
+        (
+            pb::ListVoicemailsRequest {
+                update_time_from: Some(timestamp(start.plus(second * 2))),
+                ..base()
+            },
+            vec![third],
+        ),
+        (
+            pb::ListVoicemailsRequest {
+                statuses: vec![4],
+                recipient_phone_number: "+13125550150".to_owned(),
+                ..base()
+            },
+            vec![],
+        ),
     ];
     for (request, wanted) in cases {
         let found = list(&app, request.clone()).await;
-        let ids: Vec<&str> = found.iter().map(|voicemail| voicemail.id.as_str()).collect();
+        let ids: Vec<&str> = found
+            .iter()
+            .map(|voicemail| voicemail.id.as_str())
+            .collect();
         assert_eq!(ids, wanted, "{request:?}");
         assert!(found.iter().all(|voicemail| voicemail.attempts.is_empty()));
     }
-    let bad = pb::ListVoicemailsRequest { page_size: -1, use_case_id: "x".to_owned(), statuses: vec![0, 99], ..base() };
+    let bad = pb::ListVoicemailsRequest {
+        page_size: -1,
+        use_case_id: "x".to_owned(),
+        statuses: vec![0, 99],
+        ..base()
+    };
     let mut fields = bad_fields(&app.voicemails().list_voicemails(bad).await.unwrap_err());
     fields.sort();
-    assert_eq!(fields, ["page_size", "statuses[0]", "statuses[1]", "use_case_id"]);
+    assert_eq!(
+        fields,
+        ["page_size", "statuses[0]", "statuses[1]", "use_case_id"]
+    );
 }
 
 async fn a_page_token_serves_its_own_list_only(engine: Engine) {
@@ -79,28 +207,53 @@ async fn a_page_token_serves_its_own_list_only(engine: Engine) {
         app.send_stored(|_| {}).await.unwrap();
     }
     let page = |page_size, page_token: &str, setup_id: &str| {
-        let request = pb::ListVoicemailsRequest { page_size, page_token: page_token.to_owned(), setup_id: setup_id.to_owned(), ..Default::default() };
+        let request = pb::ListVoicemailsRequest {
+            page_size,
+            page_token: page_token.to_owned(),
+            setup_id: setup_id.to_owned(),
+            ..Default::default()
+        };
         let mut client = app.voicemails();
-        async move { client.list_voicemails(request).await.map(|page| page.into_inner()) }
+        async move {
+            client
+                .list_voicemails(request)
+                .await
+                .map(|page| page.into_inner())
+        }
     };
     let first = page(2, "", "").await.unwrap();
     assert_eq!(first.voicemails.len(), 2);
     // The page size may change between pages.
     let rest = page(9, &first.next_page_token, "").await.unwrap();
-    assert_eq!((rest.voicemails.len(), rest.next_page_token.as_str()), (3, ""));
-    for (token, setup_id) in [(first.next_page_token.as_str(), app.setup_id.as_str()), ("made-up", ""), ("!", "")] {
+    assert_eq!(
+        (rest.voicemails.len(), rest.next_page_token.as_str()),
+        (3, "")
+    );
+    for (token, setup_id) in [
+        (first.next_page_token.as_str(), app.setup_id.as_str()),
+        ("made-up", ""),
+        ("!", ""),
+    ] {
         let refused = page(2, token, setup_id).await.unwrap_err();
         assert_eq!(reason(&refused), "INVALID_PAGE_TOKEN", "{token}");
     }
     let exact = page(5, "", "").await.unwrap();
-    assert_eq!((exact.voicemails.len(), exact.next_page_token.as_str()), (5, ""), "no empty page behind the last row");
+    assert_eq!(
+        (exact.voicemails.len(), exact.next_page_token.as_str()),
+        (5, ""),
+        "no empty page behind the last row"
+    );
 }
 
 async fn a_page_ends_early_at_two_mebibytes(engine: Engine) {
     let app = TestApp::start_api(engine).await;
     // Some 2.3 KiB each: 1,000 of them pass 2 MiB.
-    let labels: std::collections::BTreeMap<String, String> = (0..16).map(|n| (format!("k{n}"), "v".repeat(128))).collect();
-    app.send_stored(|m| m.labels = labels.clone()).await.unwrap();
+    let labels: std::collections::BTreeMap<String, String> = (0..16)
+        .map(|n| (format!("k{n}"), "v".repeat(128)))
+        .collect();
+    app.send_stored(|m| m.labels = labels.clone())
+        .await
+        .unwrap();
     let copy = |ids: &str| {
         format!(
             "INSERT INTO voicemails SELECT {ids}, v.workspace_id, use_case_id, setup_id, sender_id, sender, recipient, status, failure_reason, status_detail, \
@@ -109,15 +262,27 @@ async fn a_page_ends_early_at_two_mebibytes(engine: Engine) {
         )
     };
     app.database.sql(
-        &format!("WITH RECURSIVE s(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < 999) {}, s", copy("randomblob(16)")),
+        &format!(
+            "WITH RECURSIVE s(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < 999) {}, s",
+            copy("randomblob(16)")
+        ),
         &format!("{}, generate_series(1, 999)", copy("gen_random_uuid()")),
     );
     let mut seen = std::collections::BTreeSet::new();
     let mut page_token = String::new();
     let mut pages = 0;
     loop {
-        let request = pb::ListVoicemailsRequest { page_size: 1_000, page_token, ..Default::default() };
-        let page = app.voicemails().list_voicemails(request).await.unwrap().into_inner();
+        let request = pb::ListVoicemailsRequest {
+            page_size: 1_000,
+            page_token,
+            ..Default::default()
+        };
+        let page = app
+            .voicemails()
+            .list_voicemails(request)
+            .await
+            .unwrap()
+            .into_inner();
         assert!(prost::Message::encoded_len(&page) <= 2 * 1_024 * 1_024 + 4_096);
         pages += 1;
         seen.extend(page.voicemails.into_iter().map(|voicemail| voicemail.id));
@@ -134,9 +299,23 @@ async fn lists_of_setups_numbers_and_use_cases_page_too(engine: Engine) {
     let mut page_token = String::new();
     let mut numbers = Vec::new();
     loop {
-        let request = pb::ListPhoneNumbersRequest { page_size: 2, page_token, setup_id: app.setup_id.clone(), ..Default::default() };
-        let page = app.telephony().list_phone_numbers(request).await.unwrap().into_inner();
-        numbers.extend(page.phone_numbers.into_iter().map(|number| number.phone_number));
+        let request = pb::ListPhoneNumbersRequest {
+            page_size: 2,
+            page_token,
+            setup_id: app.setup_id.clone(),
+            ..Default::default()
+        };
+        let page = app
+            .telephony()
+            .list_phone_numbers(request)
+            .await
+            .unwrap()
+            .into_inner();
+        numbers.extend(
+            page.phone_numbers
+                .into_iter()
+                .map(|number| number.phone_number),
+        );
         page_token = page.next_page_token;
         if page_token.is_empty() {
             break;
@@ -144,21 +323,52 @@ async fn lists_of_setups_numbers_and_use_cases_page_too(engine: Engine) {
     }
     numbers.sort();
     assert_eq!(numbers, ["+12125550195", "+13125550196", "+14155550197"]);
-    let setups = app.telephony().list_setups(pb::ListSetupsRequest { statuses: vec![2], ..Default::default() }).await.unwrap().into_inner();
-    assert_eq!((setups.setups.len(), setups.next_page_token.as_str()), (1, ""));
-    let named = pb::ListUseCasesRequest { entity_name: "Sample Clinic".to_owned(), name: "Demo".to_owned(), ..Default::default() };
-    let found = app.use_cases().list_use_cases(named).await.unwrap().into_inner().use_cases;
+    let setups = app
+        .telephony()
+        .list_setups(pb::ListSetupsRequest {
+            statuses: vec![2],
+            ..Default::default()
+        })
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!(
+        (setups.setups.len(), setups.next_page_token.as_str()),
+        (1, "")
+    );
+    let named = pb::ListUseCasesRequest {
+        entity_name: "Sample Clinic".to_owned(),
+        name: "Demo".to_owned(),
+        ..Default::default()
+    };
+    let found = app
+        .use_cases()
+        .list_use_cases(named)
+        .await
+        .unwrap()
+        .into_inner()
+        .use_cases;
     assert_eq!((found.len(), found[0].phone_number_ids.len()), (1, 3));
 }
 
 async fn cancelling_wins_from_accepted_and_answers_the_same_again(engine: Engine) {
     let app = TestApp::start(engine).await;
     let later = app.clock.now().plus(Duration::from_secs(3_600));
-    let scheduled = app.send_stored(|m| m.schedule_time = Some(timestamp(later))).await.unwrap();
+    let scheduled = app
+        .send_stored(|m| m.schedule_time = Some(timestamp(later)))
+        .await
+        .unwrap();
     let cancel = |id: &str| {
-        let request = pb::CancelVoicemailRequest { voicemail_id: id.to_owned() };
+        let request = pb::CancelVoicemailRequest {
+            voicemail_id: id.to_owned(),
+        };
         let mut client = app.voicemails();
-        async move { client.cancel_voicemail(request).await.map(|done| done.into_inner().voicemail.unwrap()) }
+        async move {
+            client
+                .cancel_voicemail(request)
+                .await
+                .map(|done| done.into_inner().voicemail.unwrap())
+        }
     };
     let first = cancel(&scheduled.id).await.unwrap();
     assert_eq!(first.status(), VoicemailStatus::Cancelled);
@@ -179,7 +389,10 @@ async fn the_report_groups_by_everything(engine: Engine) {
         ("+12125550162", VoicemailStatus::Skipped),
         ("+12125550181", VoicemailStatus::Unconfirmed),
     ] {
-        let sent = app.send_stored(|m| recipient.clone_into(&mut m.recipient_phone_number)).await.unwrap();
+        let sent = app
+            .send_stored(|m| recipient.clone_into(&mut m.recipient_phone_number))
+            .await
+            .unwrap();
         app.wait_for(&sent.id, status).await;
     }
     // Noon in UTC is still the same day in New York and the next one in Auckland 13 h later.
@@ -195,7 +408,13 @@ async fn the_report_groups_by_everything(engine: Engine) {
             ..Default::default()
         };
         let mut client = app.voicemails();
-        async move { client.get_delivery_report(request).await.unwrap().into_inner() }
+        async move {
+            client
+                .get_delivery_report(request)
+                .await
+                .unwrap()
+                .into_inner()
+        }
     };
     // All are simulated, so they are counted although nobody asked for simulated ones.
     let plain = report(vec![], "").await;
@@ -205,26 +424,67 @@ async fn the_report_groups_by_everything(engine: Engine) {
     assert_eq!(total.delivery_rate, Some(2.0 / 3.0));
     assert!(total.median_delivery_time.is_some() && total.p95_delivery_time.is_some());
     let by_reason = report(vec![ReportDimension::FailureReason], "").await;
-    let reasons: Vec<_> = by_reason.groups.iter().map(|g| (g.failure_reason(), g.total)).collect();
+    let reasons: Vec<_> = by_reason
+        .groups
+        .iter()
+        .map(|g| (g.failure_reason(), g.total))
+        .collect();
     assert_eq!(reasons.len(), 4);
-    assert!(reasons.contains(&(pb::FailureReason::Unspecified, 2)), "{reasons:?}");
-    assert!(by_reason.groups.iter().all(|g| g.failure_reason() != pb::FailureReason::CarrierDnc || g.delivery_rate.is_none()));
+    assert!(
+        reasons.contains(&(pb::FailureReason::Unspecified, 2)),
+        "{reasons:?}"
+    );
+    assert!(
+        by_reason
+            .groups
+            .iter()
+            .all(|g| g.failure_reason() != pb::FailureReason::CarrierDnc
+                || g.delivery_rate.is_none())
+    );
     let days = |zone: &'static str| {
         let report = report(vec![ReportDimension::Day], zone);
-        async move { report.await.groups.iter().map(|g| (g.period_start_time.unwrap().seconds, g.total)).collect::<Vec<_>>() }
+        async move {
+            report
+                .await
+                .groups
+                .iter()
+                .map(|g| (g.period_start_time.unwrap().seconds, g.total))
+                .collect::<Vec<_>>()
+        }
     };
     let noon = start.micros() / 1_000_000;
-    assert_eq!(days("UTC").await, [(noon - 12 * 3_600, 4), (noon + 12 * 3_600, 1)]);
+    assert_eq!(
+        days("UTC").await,
+        [(noon - 12 * 3_600, 4), (noon + 12 * 3_600, 1)]
+    );
     assert_eq!(days("America/New_York").await, [(noon - 7 * 3_600, 5)]);
     let everything = report(
-        vec![ReportDimension::UseCase, ReportDimension::Setup, ReportDimension::Sender, ReportDimension::Carrier, ReportDimension::FailureReason, ReportDimension::Hour],
+        vec![
+            ReportDimension::UseCase,
+            ReportDimension::Setup,
+            ReportDimension::Sender,
+            ReportDimension::Carrier,
+            ReportDimension::FailureReason,
+            ReportDimension::Hour,
+        ],
         "Asia/Kolkata",
     )
     .await;
     assert_eq!(everything.groups.iter().map(|g| g.total).sum::<i64>(), 5);
     let group = &everything.groups[0];
-    assert_eq!((group.use_case_id.as_str(), group.setup_id.as_str(), group.carrier.as_str()), (app.use_case_id.as_str(), app.setup_id.as_str(), "sandbox"));
-    assert_eq!(group.period_start_time.unwrap().seconds % 3_600, 1_800, "India is half an hour off");
+    assert_eq!(
+        (
+            group.use_case_id.as_str(),
+            group.setup_id.as_str(),
+            group.carrier.as_str()
+        ),
+        (app.use_case_id.as_str(), app.setup_id.as_str(), "sandbox")
+    );
+    assert_eq!(
+        group.period_start_time.unwrap().seconds % 3_600,
+        1_800,
+        "India is half an hour off"
+    );
 }
 
 async fn the_report_is_held_to_its_bounds(engine: Engine) {
@@ -243,12 +503,30 @@ async fn the_report_is_held_to_its_bounds(engine: Engine) {
     };
     let longest = Duration::from_secs(400 * 86_400);
     let micro = Duration::from_micros(1);
-    for (end, is_taken) in [(Duration::ZERO, false), (micro, true), (longest - micro, true), (longest, true), (longest + micro, false)] {
+    for (end, is_taken) in [
+        (Duration::ZERO, false),
+        (micro, true),
+        (longest - micro, true),
+        (longest, true),
+        (longest + micro, false),
+    ] {
         assert_eq!(report(end, vec![], "").await.is_ok(), is_taken, "{end:?}");
     }
-    for (group_by, zone, field) in [(vec![6, 7], "", "group_by"), (vec![1, 1], "", "group_by"), (vec![0], "", "group_by[0]"), (vec![], "Mars/Olympus", "time_zone")] {
-        assert_eq!(bad_fields(&report(longest, group_by, zone).await.unwrap_err()), [field]);
+    for (group_by, zone, field) in [
+        (vec![6, 7], "", "group_by"),
+        (vec![1, 1], "", "group_by"),
+        (vec![0], "", "group_by[0]"),
+        (vec![], "Mars/Olympus", "time_zone"),
+    ] {
+        assert_eq!(
+            bad_fields(&report(longest, group_by, zone).await.unwrap_err()),
+            [field]
+        );
     }
-    let missing = app.voicemails().get_delivery_report(pb::GetDeliveryReportRequest::default()).await.unwrap_err();
+    let missing = app
+        .voicemails()
+        .get_delivery_report(pb::GetDeliveryReportRequest::default())
+        .await
+        .unwrap_err();
     assert_eq!(bad_fields(&missing), ["start_time", "end_time"]);
 }

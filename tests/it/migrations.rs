@@ -51,7 +51,8 @@ async fn up_down_up_leaves_the_same_schema(engine: Engine) {
     let database = TestDatabase::new(engine);
     let (first, empty, again) = match engine {
         Engine::Sqlite => {
-            let mut conn = SqliteConnection::establish(database.url.trim_start_matches("sqlite://")).unwrap();
+            let mut conn =
+                SqliteConnection::establish(database.url.trim_start_matches("sqlite://")).unwrap();
             conn.run_pending_migrations(SQLITE).unwrap();
             let first = schema(&database);
             conn.revert_all_migrations(SQLITE).unwrap();
@@ -76,8 +77,14 @@ async fn up_down_up_leaves_the_same_schema(engine: Engine) {
 
 async fn a_migrated_database_knows_no_difference(engine: Engine) {
     let test = TestStore::new(engine).await;
-    assert_eq!(test.store.schema_difference().await.unwrap(), Default::default());
-    assert!(test.store.migrate().await.unwrap().is_empty(), "a second run has nothing to do");
+    assert_eq!(
+        test.store.schema_difference().await.unwrap(),
+        Default::default()
+    );
+    assert!(
+        test.store.migrate().await.unwrap().is_empty(),
+        "a second run has nothing to do"
+    );
 }
 
 async fn a_newer_schema_is_told_apart(engine: Engine) {
@@ -85,7 +92,10 @@ async fn a_newer_schema_is_told_apart(engine: Engine) {
     let sql = "INSERT INTO __diesel_schema_migrations (version) VALUES ('29991231000000')";
     test.database.sql(sql, sql);
     let difference = test.store.schema_difference().await.unwrap();
-    assert_eq!((difference.missing.len(), difference.unknown), (0, vec!["29991231000000".to_owned()]));
+    assert_eq!(
+        (difference.missing.len(), difference.unknown),
+        (0, vec!["29991231000000".to_owned()])
+    );
 }
 
 #[test]
@@ -100,8 +110,12 @@ fn every_migration_stands_in_both_folders_and_says_why() {
     for engine in ["sqlite", "postgres"] {
         for name in names(engine) {
             for file in ["up.sql", "down.sql"] {
-                let text = std::fs::read_to_string(format!("migrations/{engine}/{name}/{file}")).unwrap();
-                assert!(text.starts_with("-- "), "{engine}/{name}/{file} opens without a comment");
+                let text =
+                    std::fs::read_to_string(format!("migrations/{engine}/{name}/{file}")).unwrap();
+                assert!(
+                    text.starts_with("-- "),
+                    "{engine}/{name}/{file} opens without a comment"
+                );
             }
         }
     }
@@ -116,7 +130,12 @@ async fn ten_processes_that_start_together_migrate_once() {
         let store = open(&database, &clock);
         starts.spawn(async move { store.migrate().await });
     }
-    let applied: usize = starts.join_all().await.into_iter().map(|done| done.unwrap().len()).sum();
+    let applied: usize = starts
+        .join_all()
+        .await
+        .into_iter()
+        .map(|done| done.unwrap().len())
+        .sum();
     let known = std::fs::read_dir("migrations/postgres").unwrap().count();
     assert_eq!(applied, known);
 }
@@ -130,5 +149,8 @@ async fn a_postgres_that_is_away_is_said_so_without_its_password() {
     })
     .unwrap();
     let error = store.migrate().await.unwrap_err().to_string();
-    assert!(error.contains("unavailable") && !error.contains("secret"), "{error}");
+    assert!(
+        error.contains("unavailable") && !error.contains("secret"),
+        "{error}"
+    );
 }

@@ -25,7 +25,12 @@ pub async fn http_get(url: &str) -> (u16, String) {
     let rest = url.trim_start_matches("http://");
     let (host, path) = rest.split_once('/').unwrap();
     let mut stream = tokio::net::TcpStream::connect(host).await.unwrap();
-    stream.write_all(format!("GET /{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").as_bytes()).await.unwrap();
+    stream
+        .write_all(
+            format!("GET /{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").as_bytes(),
+        )
+        .await
+        .unwrap();
     let mut text = String::new();
     stream.read_to_string(&mut text).await.unwrap();
     let code = text.split(' ').nth(1).unwrap().parse().unwrap();
@@ -33,14 +38,24 @@ pub async fn http_get(url: &str) -> (u16, String) {
 }
 
 async fn health(app: &TestApp, service: &str) -> ServingStatus {
-    let request = HealthCheckRequest { service: service.to_owned() };
-    HealthClient::new(app.channel.clone()).check(request).await.unwrap().into_inner().status()
+    let request = HealthCheckRequest {
+        service: service.to_owned(),
+    };
+    HealthClient::new(app.channel.clone())
+        .check(request)
+        .await
+        .unwrap()
+        .into_inner()
+        .status()
 }
 
 async fn wait_for_health(app: &TestApp, service: &str, wanted: ServingStatus) {
     let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
     while health(app, service).await != wanted {
-        assert!(tokio::time::Instant::now() < deadline, "{service} is not {wanted:?}");
+        assert!(
+            tokio::time::Instant::now() < deadline,
+            "{service} is not {wanted:?}"
+        );
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
@@ -83,25 +98,65 @@ async fn stopping_drains_and_leaves_nothing_half_done(engine: Engine) {
     for _ in 0..5 {
         ids.push(app.send_stored(|_| {}).await.unwrap().id);
     }
-    let TestApp { running, database, .. } = app;
+    let TestApp {
+        running, database, ..
+    } = app;
     running.stop().await.unwrap();
     // Accepted or delivered, and nothing in between.
-    assert_eq!(database.count("SELECT count(*) FROM voicemails WHERE status NOT IN (1, 4)"), 0);
-    assert_eq!(database.count("SELECT count(*) FROM attempts WHERE end_time IS NULL"), 0);
-    assert_eq!(database.count("SELECT count(*) FROM voicemails WHERE lease_token IS NOT NULL"), 0);
+    assert_eq!(
+        database.count("SELECT count(*) FROM voicemails WHERE status NOT IN (1, 4)"),
+        0
+    );
+    assert_eq!(
+        database.count("SELECT count(*) FROM attempts WHERE end_time IS NULL"),
+        0
+    );
+    assert_eq!(
+        database.count("SELECT count(*) FROM voicemails WHERE lease_token IS NOT NULL"),
+        0
+    );
 }
 
 async fn a_second_start_goes_on_where_the_first_was_cut_off(engine: Engine) {
     let app = TestApp::start_api(engine).await;
     let id = app.send_stored(|_| {}).await.unwrap().id;
-    let TestApp { running, database, data, clock, .. } = app;
+    let TestApp {
+        running,
+        database,
+        data,
+        clock,
+        ..
+    } = app;
     running.stop().await.unwrap();
-    let running = Running::start(config(&database, data.path(), ""), Clock::Manual(clock.clone())).await.unwrap();
-    let channel = tonic::transport::Channel::from_shared(format!("http://{}", running.grpc_addr())).unwrap().connect().await.unwrap();
-    let again = TestApp { running, database, clock, data, channel, use_case_id: String::new(), setup_id: String::new() };
+    let running = Running::start(
+        config(&database, data.path(), ""),
+        Clock::Manual(clock.clone()),
+    )
+    .await
+    .unwrap();
+    let channel = tonic::transport::Channel::from_shared(format!("http://{}", running.grpc_addr()))
+        .unwrap()
+        .connect()
+        .await
+        .unwrap();
+    let again = TestApp {
+        running,
+        database,
+        clock,
+        data,
+        channel,
+        use_case_id: String::new(),
+        setup_id: String::new(),
+    };
     again.wait_for(&id, VoicemailStatus::Delivered).await;
     // The first setup was not made a second time.
-    let setups = again.telephony().list_setups(pb::ListSetupsRequest::default()).await.unwrap().into_inner().setups;
+    let setups = again
+        .telephony()
+        .list_setups(pb::ListSetupsRequest::default())
+        .await
+        .unwrap()
+        .into_inner()
+        .setups;
     assert_eq!(setups.len(), 1);
 }
 
@@ -111,9 +166,18 @@ async fn no_log_or_metric_holds_a_whole_number(engine: Engine) {
     app.wait_for(&sent.id, VoicemailStatus::Delivered).await;
     let (code, text) = http_get(&format!("http://{}/metrics", app.running.admin_addr())).await;
     assert_eq!(code, 200);
-    assert!(text.contains("ringless_voicemails_accepted_total 1"), "{text}");
+    assert!(
+        text.contains("ringless_voicemails_accepted_total 1"),
+        "{text}"
+    );
     assert!(!text.contains("2125550123"), "{text}");
-    let unknown = app.voicemails().get_voicemail(pb::GetVoicemailRequest { voicemail_id: "+12125550123".to_owned() }).await.unwrap_err();
+    let unknown = app
+        .voicemails()
+        .get_voicemail(pb::GetVoicemailRequest {
+            voicemail_id: "+12125550123".to_owned(),
+        })
+        .await
+        .unwrap_err();
     assert_eq!(reason(&unknown), "INVALID_FIELD");
 }
 
@@ -125,26 +189,68 @@ async fn both_versions_of_reflection_list_every_service_and_the_error_details() 
     use tonic_reflection::pb::v1alpha;
     let app = TestApp::start_api(Engine::Sqlite).await;
     let ask = |what: MessageRequest| {
-        let request = tonic_reflection::pb::v1::ServerReflectionRequest { host: String::new(), message_request: Some(what) };
+        let request = tonic_reflection::pb::v1::ServerReflectionRequest {
+            host: String::new(),
+            message_request: Some(what),
+        };
         let mut client = ServerReflectionClient::new(app.channel.clone());
         async move {
-            let mut answers = client.server_reflection_info(tokio_stream::iter([request])).await.unwrap().into_inner();
-            answers.message().await.unwrap().unwrap().message_response.unwrap()
+            let mut answers = client
+                .server_reflection_info(tokio_stream::iter([request]))
+                .await
+                .unwrap()
+                .into_inner();
+            answers
+                .message()
+                .await
+                .unwrap()
+                .unwrap()
+                .message_response
+                .unwrap()
         }
     };
-    let MessageResponse::ListServicesResponse(listed) = ask(MessageRequest::ListServices(String::new())).await else { panic!("a list") };
-    let mut names: Vec<String> = listed.service.into_iter().map(|service| service.name).collect();
+    let MessageResponse::ListServicesResponse(listed) =
+        ask(MessageRequest::ListServices(String::new())).await
+    else {
+        panic!("a list")
+    };
+    let mut names: Vec<String> = listed
+        .service
+        .into_iter()
+        .map(|service| service.name)
+        .collect();
     names.sort();
-    for name in ["grpc.health.v1.Health", "ringless.v1.TelephonyService", "ringless.v1.UseCaseService", "ringless.v1.VoicemailService"] {
-        assert!(names.iter().any(|listed| listed == name), "{name} in {names:?}");
+    for name in [
+        "grpc.health.v1.Health",
+        "ringless.v1.TelephonyService",
+        "ringless.v1.UseCaseService",
+        "ringless.v1.VoicemailService",
+    ] {
+        assert!(
+            names.iter().any(|listed| listed == name),
+            "{name} in {names:?}"
+        );
     }
-    let details = ask(MessageRequest::FileContainingSymbol("google.rpc.BadRequest".to_owned())).await;
-    assert!(matches!(details, MessageResponse::FileDescriptorResponse(_)), "{details:?}");
+    let details = ask(MessageRequest::FileContainingSymbol(
+        "google.rpc.BadRequest".to_owned(),
+    ))
+    .await;
+    assert!(
+        matches!(details, MessageResponse::FileDescriptorResponse(_)),
+        "{details:?}"
+    );
     let request = v1alpha::ServerReflectionRequest {
         host: String::new(),
-        message_request: Some(v1alpha::server_reflection_request::MessageRequest::ListServices(String::new())),
+        message_request: Some(
+            v1alpha::server_reflection_request::MessageRequest::ListServices(String::new()),
+        ),
     };
-    let mut client = v1alpha::server_reflection_client::ServerReflectionClient::new(app.channel.clone());
-    let mut answers = client.server_reflection_info(tokio_stream::iter([request])).await.unwrap().into_inner();
+    let mut client =
+        v1alpha::server_reflection_client::ServerReflectionClient::new(app.channel.clone());
+    let mut answers = client
+        .server_reflection_info(tokio_stream::iter([request]))
+        .await
+        .unwrap()
+        .into_inner();
     assert!(answers.message().await.unwrap().is_some());
 }

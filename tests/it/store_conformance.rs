@@ -49,14 +49,19 @@ async fn what_is_stored_reads_back_the_same(engine: Engine) {
     let stored = setup.clone();
     test.write(move |tx| tx.insert_setup(&stored)).await;
     let id = setup.id;
-    let read = test.read(move |tx| tx.find_setup(WORKSPACE, id, Lock::None)).await;
+    let read = test
+        .read(move |tx| tx.find_setup(WORKSPACE, id, Lock::None))
+        .await;
     assert_eq!(read, Some(setup));
 }
 
 async fn a_unit_of_work_that_fails_leaves_nothing(engine: Engine) {
     let test = TestStore::new(engine).await;
     let bytes = mp3(1);
-    let audio = Audio { create_time: test.clock.now(), ..described(&bytes) };
+    let audio = Audio {
+        create_time: test.clock.now(),
+        ..described(&bytes)
+    };
     let sha256 = audio.sha256;
     let failed: Result<(), Error> = test
         .store
@@ -68,7 +73,11 @@ async fn a_unit_of_work_that_fails_leaves_nothing(engine: Engine) {
     assert!(failed.is_err());
     let panicked: Result<(), Error> = test.store.write(move |_| panic!("on purpose")).await;
     assert!(panicked.is_err());
-    assert_eq!(test.read(move |tx| tx.find_audio_by_hash(WORKSPACE, &sha256)).await, None);
+    assert_eq!(
+        test.read(move |tx| tx.find_audio_by_hash(WORKSPACE, &sha256))
+            .await,
+        None
+    );
     assert_eq!(test.database.count("SELECT count(*) FROM audio_bytes"), 0);
 }
 
@@ -78,19 +87,44 @@ async fn a_guarded_write_touches_exactly_one_row(engine: Engine) {
     let task = scene.claim_one().await;
     let after = task.delivery.clone();
     let guards = [
-        Guard { lease_token: Some(LeaseToken::generate()), ..Guard::of(&after) },
-        Guard { lease_token: None, ..Guard::of(&after) },
-        Guard { status: Status::Accepted, ..Guard::of(&after) },
-        Guard { voicemail_id: VoicemailId::generate(), ..Guard::of(&after) },
+        Guard {
+            lease_token: Some(LeaseToken::generate()),
+            ..Guard::of(&after)
+        },
+        Guard {
+            lease_token: None,
+            ..Guard::of(&after)
+        },
+        Guard {
+            status: Status::Accepted,
+            ..Guard::of(&after)
+        },
+        Guard {
+            voicemail_id: VoicemailId::generate(),
+            ..Guard::of(&after)
+        },
     ];
     for guard in guards {
         let after = after.clone();
-        let refused: Result<(), Error> = scene.test.store.write(move |tx| tx.save_delivery(guard, &after)).await;
-        assert!(matches!(refused, Err(Error::Guard { rows: 0, .. })), "{guard:?}: {refused:?}");
+        let refused: Result<(), Error> = scene
+            .test
+            .store
+            .write(move |tx| tx.save_delivery(guard, &after))
+            .await;
+        assert!(
+            matches!(refused, Err(Error::Guard { rows: 0, .. })),
+            "{guard:?}: {refused:?}"
+        );
     }
     let (guard, saved) = (Guard::of(&after), after.clone());
-    scene.test.write(move |tx| tx.save_delivery(guard, &saved)).await;
-    let read = scene.test.read(move |tx| tx.find_delivery(WORKSPACE, id, Lock::None)).await;
+    scene
+        .test
+        .write(move |tx| tx.save_delivery(guard, &saved))
+        .await;
+    let read = scene
+        .test
+        .read(move |tx| tx.find_delivery(WORKSPACE, id, Lock::None))
+        .await;
     assert_eq!(read, Some(after));
 }
 
@@ -109,8 +143,14 @@ async fn a_status_that_changed_meanwhile_refuses_the_write(engine: Engine) {
     let stored = setup.clone();
     test.write(move |tx| tx.insert_setup(&stored)).await;
     setup.status = SetupStatus::Approved;
-    let refused: Result<(), Error> = test.store.write(move |tx| tx.update_setup(&setup, SetupStatus::Suspended)).await;
-    assert!(matches!(refused, Err(Error::Guard { rows: 0, .. })), "{refused:?}");
+    let refused: Result<(), Error> = test
+        .store
+        .write(move |tx| tx.update_setup(&setup, SetupStatus::Suspended))
+        .await;
+    assert!(
+        matches!(refused, Err(Error::Guard { rows: 0, .. })),
+        "{refused:?}"
+    );
 }
 
 async fn audio_is_stored_once_by_content(engine: Engine) {
@@ -121,8 +161,14 @@ async fn audio_is_stored_once_by_content(engine: Engine) {
         stores.spawn(async move {
             let bytes = mp3(1);
             // Each with an id of its own; the first one stays.
-            let audio = Audio { create_time: now, ..described(&bytes) };
-            store.write::<_, Error, _>(move |tx| tx.put_audio(WORKSPACE, &audio, &bytes)).await.unwrap()
+            let audio = Audio {
+                create_time: now,
+                ..described(&bytes)
+            };
+            store
+                .write::<_, Error, _>(move |tx| tx.put_audio(WORKSPACE, &audio, &bytes))
+                .await
+                .unwrap()
         });
     }
     let stored = stores.join_all().await;
@@ -134,14 +180,20 @@ async fn audio_is_stored_once_by_content(engine: Engine) {
 async fn audio_comes_back_in_parts(engine: Engine) {
     let test = TestStore::new(engine).await;
     let bytes = mp3(2);
-    let audio = Audio { create_time: test.clock.now(), ..described(&bytes) };
+    let audio = Audio {
+        create_time: test.clock.now(),
+        ..described(&bytes)
+    };
     let (stored, copy) = (audio.clone(), bytes.clone());
-    test.write(move |tx| tx.put_audio(WORKSPACE, &stored, &copy)).await;
+    test.write(move |tx| tx.put_audio(WORKSPACE, &stored, &copy))
+        .await;
     let id = audio.id;
     let mut read = Vec::new();
     loop {
         let offset = read.len() as u64;
-        let part = test.read(move |tx| tx.read_audio_part(id, offset, 1_000)).await;
+        let part = test
+            .read(move |tx| tx.read_audio_part(id, offset, 1_000))
+            .await;
         assert!(part.len() <= 1_000);
         if part.is_empty() {
             break;
@@ -150,16 +202,25 @@ async fn audio_comes_back_in_parts(engine: Engine) {
     }
     assert_eq!(read, bytes);
     assert_eq!(test.read(move |tx| tx.read_audio(id)).await, Some(bytes));
-    assert_eq!(test.read(|tx| tx.read_audio(AudioId::generate())).await, None);
+    assert_eq!(
+        test.read(|tx| tx.read_audio(AudioId::generate())).await,
+        None
+    );
 }
 
 async fn unused_audio_is_dropped_after_seven_days_and_used_audio_never(engine: Engine) {
     let scene = Scene::new(engine, Scripted::new(NEITHER, [])).await;
     scene.accept("+12125550100").await;
     let bytes = mp3(99);
-    let audio = Audio { create_time: scene.test.clock.now(), ..described(&bytes) };
+    let audio = Audio {
+        create_time: scene.test.clock.now(),
+        ..described(&bytes)
+    };
     let id = audio.id;
-    scene.test.write(move |tx| tx.put_audio(WORKSPACE, &audio, &bytes)).await;
+    scene
+        .test
+        .write(move |tx| tx.put_audio(WORKSPACE, &audio, &bytes))
+        .await;
     let sweep = || scene.test.store.write(ringless::ops::audio::drop_unused);
     let week = Duration::from_secs(7 * 24 * 3_600);
     scene.advance(week);
@@ -170,7 +231,13 @@ async fn unused_audio_is_dropped_after_seven_days_and_used_audio_never(engine: E
     assert_eq!(sweep().await.unwrap(), 0);
     scene.advance(Duration::from_micros(1));
     assert_eq!(sweep().await.unwrap(), 1);
-    assert_eq!(scene.test.database.count("SELECT count(*) FROM audio_bytes"), 1);
+    assert_eq!(
+        scene
+            .test
+            .database
+            .count("SELECT count(*) FROM audio_bytes"),
+        1
+    );
     scene.advance(week * 10);
     assert_eq!(sweep().await.unwrap(), 0, "a voicemail names the other");
 }
@@ -201,7 +268,10 @@ async fn equal_request_ids_at_once_give_one_voicemail(engine: Engine) {
     }
     assert_eq!((new, ids.len()), (1, 20));
     assert!(ids.iter().all(|id| *id == ids[0]));
-    assert_eq!(scene.test.database.count("SELECT count(*) FROM voicemails"), 1);
+    assert_eq!(
+        scene.test.database.count("SELECT count(*) FROM voicemails"),
+        1
+    );
     scene.work().await;
     assert_eq!(scene.carrier.given().len(), 1);
 }
@@ -228,15 +298,24 @@ async fn a_repeat_with_other_content_is_refused(engine: Engine) {
     }
     for (draft, seed) in others {
         let refused = scene.try_accept(draft.clone(), seed).await;
-        assert!(matches!(refused, Err(OpError::RequestIdReused { .. })), "{draft:?}: {refused:?}");
+        assert!(
+            matches!(refused, Err(OpError::RequestIdReused { .. })),
+            "{draft:?}: {refused:?}"
+        );
     }
     // A refused call leaves no trace: an id that was only refused may be used.
     let mut bad = base();
     bad.request_id = Some("two".to_owned());
     bad.expire_time = Some(scene.test.clock.now());
-    assert!(matches!(scene.try_accept(bad.clone(), 1).await, Err(OpError::InvalidFields(_))));
+    assert!(matches!(
+        scene.try_accept(bad.clone(), 1).await,
+        Err(OpError::InvalidFields(_))
+    ));
     bad.expire_time = None;
-    assert!(matches!(scene.try_accept(bad, 1).await, Ok(Accepted::New(_))));
+    assert!(matches!(
+        scene.try_accept(bad, 1).await,
+        Ok(Accepted::New(_))
+    ));
 }
 
 async fn a_request_id_answers_whatever_has_become_of_its_setup(engine: Engine) {
@@ -245,7 +324,9 @@ async fn a_request_id_answers_whatever_has_become_of_its_setup(engine: Engine) {
     draft.request_id = Some("one".to_owned());
     // Long past by the time of the repeat.
     draft.expire_time = Some(scene.test.clock.now().plus(Duration::from_secs(60)));
-    let Accepted::New(first) = scene.try_accept(draft.clone(), 1).await.unwrap() else { panic!("new") };
+    let Accepted::New(first) = scene.try_accept(draft.clone(), 1).await.unwrap() else {
+        panic!("new")
+    };
     scene.work().await;
     let (setup, registry) = (scene.setup_id, scene.registry.clone());
     scene
@@ -255,7 +336,9 @@ async fn a_request_id_answers_whatever_has_become_of_its_setup(engine: Engine) {
         .await
         .unwrap();
     scene.advance_seconds(86_400);
-    let Accepted::Known(again) = scene.try_accept(draft, 1).await.unwrap() else { panic!("known") };
+    let Accepted::Known(again) = scene.try_accept(draft, 1).await.unwrap() else {
+        panic!("known")
+    };
     assert_eq!((again.id, again.status), (first.id, Status::Delivered));
 }
 
@@ -286,7 +369,11 @@ async fn pages_show_each_row_once_while_rows_are_added(engine: Engine) {
                 scene.accept("+12125550101").await;
             }
         }
-        let of_the_first: Vec<_> = seen.iter().filter(|id| first.contains(id)).copied().collect();
+        let of_the_first: Vec<_> = seen
+            .iter()
+            .filter(|id| first.contains(id))
+            .copied()
+            .collect();
         let mut wanted = first.clone();
         wanted.sort();
         wanted.reverse();
@@ -296,10 +383,23 @@ async fn pages_show_each_row_once_while_rows_are_added(engine: Engine) {
         assert_eq!(sorted, wanted, "page size {size}");
         assert_eq!(of_the_first.len(), first.len());
         if size == 5 {
-            assert_eq!(seen.len(), first.len(), "rows added later are on a new first page");
+            assert_eq!(
+                seen.len(),
+                first.len(),
+                "rows added later are on a new first page"
+            );
             first = scene
                 .test
-                .read(|tx| tx.list_voicemails(WORKSPACE, &VoicemailFilter::default(), Page { limit: 1_000, after: None }))
+                .read(|tx| {
+                    tx.list_voicemails(
+                        WORKSPACE,
+                        &VoicemailFilter::default(),
+                        Page {
+                            limit: 1_000,
+                            after: None,
+                        },
+                    )
+                })
                 .await
                 .iter()
                 .map(|row| row.id)
@@ -324,10 +424,20 @@ async fn cancelling_and_claiming_at_once_has_one_winner(engine: Engine) {
     let mut cancels = tokio::task::JoinSet::new();
     for id in ids.clone() {
         let store = scene.test.store.clone();
-        cancels.spawn(async move { store.write(move |tx| voicemails::cancel(tx, WORKSPACE, id)).await.is_ok() });
+        cancels.spawn(async move {
+            store
+                .write(move |tx| voicemails::cancel(tx, WORKSPACE, id))
+                .await
+                .is_ok()
+        });
     }
     scene.work().await;
-    let won = cancels.join_all().await.into_iter().filter(|won| *won).count();
+    let won = cancels
+        .join_all()
+        .await
+        .into_iter()
+        .filter(|won| *won)
+        .count();
     scene.work().await;
     let mut cancelled = 0;
     for id in ids {
@@ -344,7 +454,9 @@ async fn cancelling_and_claiming_at_once_has_one_winner(engine: Engine) {
 async fn the_report_counts_what_the_list_shows(engine: Engine) {
     use ringless::domain::attempt::Outcome;
     use ringless::domain::failure::FailureReason;
-    let full = Outcome::Rejected { reason: FailureReason::MailboxFull };
+    let full = Outcome::Rejected {
+        reason: FailureReason::MailboxFull,
+    };
     let scene = Scene::new(engine, Scripted::new(NEITHER, [Outcome::Delivered, full])).await;
     for _ in 0..2 {
         scene.accept("+12125550100").await;
@@ -355,21 +467,49 @@ async fn the_report_counts_what_the_list_shows(engine: Engine) {
     let all = Dimension::UseCase;
     let slices = scene
         .test
-        .read(move |tx| tx.report_slices(WORKSPACE, &VoicemailFilter::default(), &[all, Dimension::FailureReason, Dimension::Carrier, Dimension::Sender, Dimension::Setup, Dimension::Hour], None))
+        .read(move |tx| {
+            tx.report_slices(
+                WORKSPACE,
+                &VoicemailFilter::default(),
+                &[
+                    all,
+                    Dimension::FailureReason,
+                    Dimension::Carrier,
+                    Dimension::Sender,
+                    Dimension::Setup,
+                    Dimension::Hour,
+                ],
+                None,
+            )
+        })
         .await;
     assert_eq!(slices.len(), 3, "{slices:?}");
-    assert!(slices.iter().all(|slice| slice.group.use_case_id == Some(scene.use_case_id) && slice.count == 1));
+    assert!(
+        slices
+            .iter()
+            .all(|slice| slice.group.use_case_id == Some(scene.use_case_id) && slice.count == 1)
+    );
     let slice_of = |status| slices.iter().find(|slice| slice.status == status).unwrap();
     assert_eq!(slice_of(Status::Delivered).group.failure_reason, Some(None));
     assert!(slice_of(Status::Delivered).latency_bucket.is_some());
-    assert_eq!(slice_of(Status::NotDelivered).group.failure_reason, Some(Some(FailureReason::MailboxFull)));
-    assert_eq!(slice_of(Status::Accepted).group.carrier.as_deref(), Some(""));
+    assert_eq!(
+        slice_of(Status::NotDelivered).group.failure_reason,
+        Some(Some(FailureReason::MailboxFull))
+    );
+    assert_eq!(
+        slice_of(Status::Accepted).group.carrier.as_deref(),
+        Some("")
+    );
     let plain = scene
         .test
         .read(|tx| tx.report_slices(WORKSPACE, &VoicemailFilter::default(), &[], Some(false)))
         .await;
     assert_eq!(plain.iter().map(|slice| slice.count).sum::<i64>(), 3);
-    assert!(plain.iter().all(|slice| slice.group == Default::default() && slice.slice.is_none()));
+    assert!(
+        plain
+            .iter()
+            .all(|slice| slice.group == Default::default() && slice.slice.is_none())
+    );
 }
 
 async fn many_units_of_work_at_once_all_come_through(engine: Engine) {
@@ -377,9 +517,17 @@ async fn many_units_of_work_at_once_all_come_through(engine: Engine) {
     let mut calls = tokio::task::JoinSet::new();
     for seed in 0..60 {
         let scene = scene.clone();
-        calls.spawn(async move { scene.try_accept(scene.draft("+12125550100"), seed).await.is_ok() });
+        calls.spawn(async move {
+            scene
+                .try_accept(scene.draft("+12125550100"), seed)
+                .await
+                .is_ok()
+        });
     }
     assert!(calls.join_all().await.into_iter().all(|ok| ok));
-    assert_eq!(scene.test.database.count("SELECT count(*) FROM voicemails"), 60);
+    assert_eq!(
+        scene.test.database.count("SELECT count(*) FROM voicemails"),
+        60
+    );
     assert_eq!(scene.test.database.count("SELECT count(*) FROM audios"), 60);
 }

@@ -151,8 +151,8 @@ CREATE INDEX voicemails_held ON voicemails (setup_id) WHERE held;
 CREATE INDEX voicemails_by_audio ON voicemails (audio_id);
 -- Lists: newest first by (create_time, id), one index for each filter.
 CREATE INDEX voicemails_by_create_time ON voicemails (workspace_id, create_time, id);
-CREATE INDEX voicemails_by_use_case ON voicemails (use_case_id, create_time, id);
-CREATE INDEX voicemails_by_setup ON voicemails (setup_id, create_time, id);
+CREATE INDEX voicemails_by_use_case ON voicemails (workspace_id, use_case_id, create_time, id);
+CREATE INDEX voicemails_by_setup ON voicemails (workspace_id, setup_id, create_time, id);
 CREATE INDEX voicemails_by_status ON voicemails (workspace_id, status, create_time, id);
 CREATE INDEX voicemails_by_failure_reason ON voicemails (workspace_id, failure_reason, create_time, id) WHERE failure_reason IS NOT NULL;
 CREATE INDEX voicemails_by_recipient ON voicemails (workspace_id, recipient, create_time, id);

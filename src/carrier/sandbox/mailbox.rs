@@ -49,7 +49,10 @@ struct Envelope<'a> {
 
 impl Mailboxes {
     pub fn new(folder: PathBuf) -> Mailboxes {
-        Mailboxes { folder, index: Mutex::default() }
+        Mailboxes {
+            folder,
+            index: Mutex::default(),
+        }
     }
 
     /// Where a voicemail's MP3 lies once it is dropped.
@@ -62,14 +65,18 @@ impl Mailboxes {
     /// Drops it, unless its id was dropped before.
     pub fn drop_once(&self, message: &Message, audio: &[u8], now: Time) -> io::Result<()> {
         fs::create_dir_all(&self.folder)?;
-        let mut index = self.index.lock().map_err(|_| io::Error::other("another drop panicked"))?;
+        let mut index = self
+            .index
+            .lock()
+            .map_err(|_| io::Error::other("another drop panicked"))?;
         let mut lines = self.open_locked()?;
         cut_torn_line(&mut lines)?;
         index.read_on(&mut lines)?;
         if index.drops.contains_key(&message.voicemail_id) {
             return Ok(());
         }
-        let path = Mailboxes::mp3_path(&self.folder, message.recipient.e164(), message.voicemail_id);
+        let path =
+            Mailboxes::mp3_path(&self.folder, message.recipient.e164(), message.voicemail_id);
         if let Some(mailbox) = path.parent() {
             fs::create_dir_all(mailbox)?;
         }
@@ -81,9 +88,16 @@ impl Mailboxes {
             time: now.to_string(),
             sha256: sha256.clone(),
         };
-        write_whole(&path.with_extension("json"), &serde_json::to_vec_pretty(&envelope)?)?;
+        write_whole(
+            &path.with_extension("json"),
+            &serde_json::to_vec_pretty(&envelope)?,
+        )?;
         write_whole(&path, audio)?;
-        let line = DropLine { voicemail_id: envelope.voicemail_id, time: envelope.time, sha256 };
+        let line = DropLine {
+            voicemail_id: envelope.voicemail_id,
+            time: envelope.time,
+            sha256,
+        };
         let mut text = serde_json::to_vec(&line)?;
         text.push(b'\n');
         lines.seek(SeekFrom::End(0))?;
@@ -96,7 +110,10 @@ impl Mailboxes {
     /// When a voicemail was dropped.
     pub fn find(&self, id: VoicemailId) -> io::Result<Option<Time>> {
         fs::create_dir_all(&self.folder)?;
-        let mut index = self.index.lock().map_err(|_| io::Error::other("a drop panicked"))?;
+        let mut index = self
+            .index
+            .lock()
+            .map_err(|_| io::Error::other("a drop panicked"))?;
         let mut lines = self.open_locked()?;
         cut_torn_line(&mut lines)?;
         index.read_on(&mut lines)?;
@@ -125,11 +142,16 @@ impl Index {
         file.seek(SeekFrom::Start(self.read_bytes))?;
         let mut text = Vec::new();
         file.take(length - self.read_bytes).read_to_end(&mut text)?;
-        for line in text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        for line in text
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty())
+        {
             let line: DropLine = serde_json::from_slice(line)?;
             let id = VoicemailId::parse(&line.voicemail_id).map_err(io::Error::other)?;
             let time: jiff::Timestamp = line.time.parse().map_err(io::Error::other)?;
-            self.drops.entry(id).or_insert(Time::from_micros(time.as_microsecond()));
+            self.drops
+                .entry(id)
+                .or_insert(Time::from_micros(time.as_microsecond()));
         }
         self.read_bytes = length;
         Ok(())
@@ -202,15 +224,24 @@ mod tests {
         for _ in 0..3 {
             // Each time another process, and the same one twice.
             let mailboxes = Mailboxes::new(folder.path().to_owned());
-            mailboxes.drop_once(&message, b"sound", now).expect("dropped");
-            mailboxes.drop_once(&message, b"other sound", now).expect("known");
+            mailboxes
+                .drop_once(&message, b"sound", now)
+                .expect("dropped");
+            mailboxes
+                .drop_once(&message, b"other sound", now)
+                .expect("known");
         }
         assert_eq!(lines(folder.path()), 1);
         let path = Mailboxes::mp3_path(folder.path(), "+12125550100", message.voicemail_id);
         assert_eq!(fs::read(&path).expect("it lies there"), b"sound");
         let envelope = fs::read_to_string(path.with_extension("json")).expect("it lies there");
         assert!(envelope.contains("+12125550150"), "{envelope}");
-        assert_eq!(Mailboxes::new(folder.path().to_owned()).find(message.voicemail_id).expect("readable"), Some(now));
+        assert_eq!(
+            Mailboxes::new(folder.path().to_owned())
+                .find(message.voicemail_id)
+                .expect("readable"),
+            Some(now)
+        );
     }
 
     #[test]
@@ -218,15 +249,25 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let (first, second) = (message(), message());
         let mailboxes = Mailboxes::new(folder.path().to_owned());
-        mailboxes.drop_once(&first, b"1", Time::EPOCH).expect("dropped");
-        mailboxes.drop_once(&second, b"2", Time::EPOCH).expect("dropped");
+        mailboxes
+            .drop_once(&first, b"1", Time::EPOCH)
+            .expect("dropped");
+        mailboxes
+            .drop_once(&second, b"2", Time::EPOCH)
+            .expect("dropped");
         let path = folder.path().join("drops.jsonl");
         let whole = fs::read(&path).expect("readable");
         for kept in [whole.len() - 1, whole.len() - 40, whole.len() / 2 + 1] {
             fs::write(&path, &whole[..kept]).expect("writable");
             let again = Mailboxes::new(folder.path().to_owned());
-            assert_eq!(again.find(second.voicemail_id).expect("readable"), None, "{kept}");
-            again.drop_once(&second, b"2", Time::EPOCH).expect("dropped");
+            assert_eq!(
+                again.find(second.voicemail_id).expect("readable"),
+                None,
+                "{kept}"
+            );
+            again
+                .drop_once(&second, b"2", Time::EPOCH)
+                .expect("dropped");
             assert_eq!(lines(folder.path()), 2);
         }
     }
@@ -240,7 +281,9 @@ mod tests {
                 scope.spawn(|| {
                     let mailboxes = Mailboxes::new(folder.path().to_owned());
                     for message in &messages {
-                        mailboxes.drop_once(message, b"sound", Time::EPOCH).expect("dropped");
+                        mailboxes
+                            .drop_once(message, b"sound", Time::EPOCH)
+                            .expect("dropped");
                     }
                 });
             }

@@ -33,23 +33,36 @@ impl Fields {
     /// The whole request, once every field was read; else everything that is wrong.
     pub fn finish<T>(self, request: Option<T>) -> Result<T> {
         OpError::unless_empty(self.violations)?;
-        request.ok_or_else(|| OpError::Internal("a request was refused without a reason".to_owned()))
+        request
+            .ok_or_else(|| OpError::Internal("a request was refused without a reason".to_owned()))
     }
 
     pub fn into_violations(self) -> Vec<Violation> {
         self.violations
     }
 
-    pub fn id<T>(&mut self, field: &str, text: &str, parse: fn(&str) -> std::result::Result<T, InvalidId>) -> Option<T> {
+    pub fn id<T>(
+        &mut self,
+        field: &str,
+        text: &str,
+        parse: fn(&str) -> std::result::Result<T, InvalidId>,
+    ) -> Option<T> {
         if text.is_empty() {
             self.bad(field, "it is missing; give the id");
             return None;
         }
-        parse(text).map_err(|error| self.bad(field, error.to_string())).ok()
+        parse(text)
+            .map_err(|error| self.bad(field, error.to_string()))
+            .ok()
     }
 
     /// Empty: not given.
-    pub fn optional_id<T>(&mut self, field: &str, text: &str, parse: fn(&str) -> std::result::Result<T, InvalidId>) -> Option<T> {
+    pub fn optional_id<T>(
+        &mut self,
+        field: &str,
+        text: &str,
+        parse: fn(&str) -> std::result::Result<T, InvalidId>,
+    ) -> Option<T> {
         match text {
             "" => None,
             text => self.id(field, text, parse),
@@ -57,18 +70,31 @@ impl Fields {
     }
 
     pub fn phone(&mut self, field: &str, text: &str, rules: &PhoneRules) -> Option<PhoneNumber> {
-        rules.parse(text).map_err(|error: PhoneError| self.violations.push(Violation::phone(field, &error))).ok()
+        rules
+            .parse(text)
+            .map_err(|error: PhoneError| self.violations.push(Violation::phone(field, &error)))
+            .ok()
     }
 
     /// Empty: not given.
-    pub fn optional_phone(&mut self, field: &str, text: &str, rules: &PhoneRules) -> Option<PhoneNumber> {
+    pub fn optional_phone(
+        &mut self,
+        field: &str,
+        text: &str,
+        rules: &PhoneRules,
+    ) -> Option<PhoneNumber> {
         match text {
             "" => None,
             text => self.phone(field, text, rules),
         }
     }
 
-    pub fn text(&mut self, field: &str, text: &str, check: impl FnOnce(&str) -> std::result::Result<(), TextFault>) -> Option<String> {
+    pub fn text(
+        &mut self,
+        field: &str,
+        text: &str,
+        check: impl FnOnce(&str) -> std::result::Result<(), TextFault>,
+    ) -> Option<String> {
         match check(text) {
             Ok(()) => Some(text.to_owned()),
             Err(fault) => {
@@ -96,12 +122,22 @@ impl Fields {
     }
 
     /// The values of a repeated enum filter; 0 and unknown numbers are refused.
-    pub fn codes<T>(&mut self, field: &str, numbers: &[i32], from_code: fn(i16) -> Option<T>) -> Vec<T> {
+    pub fn codes<T>(
+        &mut self,
+        field: &str,
+        numbers: &[i32],
+        from_code: fn(i16) -> Option<T>,
+    ) -> Vec<T> {
         let mut values = Vec::with_capacity(numbers.len());
         for (at, number) in numbers.iter().enumerate() {
             match i16::try_from(*number).ok().and_then(from_code) {
                 Some(value) => values.push(value),
-                None => self.bad(format!("{field}[{at}]"), format!("{number} is no value to filter by; name one of the enum's, not UNSPECIFIED")),
+                None => self.bad(
+                    format!("{field}[{at}]"),
+                    format!(
+                        "{number} is no value to filter by; name one of the enum's, not UNSPECIFIED"
+                    ),
+                ),
             }
         }
         values
@@ -112,7 +148,12 @@ impl Fields {
         match size {
             0 => PAGE_SIZE_DEFAULT,
             size if size < 0 => {
-                self.bad("page_size", format!("it is {size}; give 1 to {PAGE_SIZE_MAX}, or 0 for {PAGE_SIZE_DEFAULT}"));
+                self.bad(
+                    "page_size",
+                    format!(
+                        "it is {size}; give 1 to {PAGE_SIZE_MAX}, or 0 for {PAGE_SIZE_DEFAULT}"
+                    ),
+                );
                 PAGE_SIZE_DEFAULT
             }
             size => i64::from(size).min(PAGE_SIZE_MAX),
@@ -134,21 +175,39 @@ pub struct Mask {
 
 impl Mask {
     /// Refuses paths that are unknown, output only or immutable.
-    pub fn read(fields: &mut Fields, mask: Option<FieldMask>, changeable: &[&str], fixed: &[&str]) -> Mask {
+    pub fn read(
+        fields: &mut Fields,
+        mask: Option<FieldMask>,
+        changeable: &[&str],
+        fixed: &[&str],
+    ) -> Mask {
         let paths = mask.map(|mask| mask.paths).unwrap_or_default();
         let all = paths.iter().any(|path| path == "*");
         if all && paths.len() > 1 {
-            fields.bad("update_mask", "`*` stands beside other paths. Give it alone");
+            fields.bad(
+                "update_mask",
+                "`*` stands beside other paths. Give it alone",
+            );
         }
         for path in paths.iter().filter(|path| *path != "*") {
             let known = changeable.join(", ");
             if fixed.contains(&path.as_str()) {
-                fields.bad("update_mask", format!("`{path}` can't be changed; these can: {known}"));
+                fields.bad(
+                    "update_mask",
+                    format!("`{path}` can't be changed; these can: {known}"),
+                );
             } else if !changeable.contains(&path.as_str()) {
-                fields.bad("update_mask", format!("`{path}` is no field; these can be changed: {known}"));
+                fields.bad(
+                    "update_mask",
+                    format!("`{path}` is no field; these can be changed: {known}"),
+                );
             }
         }
-        Mask { by_content: paths.is_empty(), all, paths }
+        Mask {
+            by_content: paths.is_empty(),
+            all,
+            paths,
+        }
     }
 
     /// Is this field written? `is_set`: it has a value in the request.
@@ -176,7 +235,14 @@ mod tests {
     #[test]
     fn a_page_size_is_held_within_its_bounds() {
         let mut fields = Fields::default();
-        for (given, read) in [(0, 50), (1, 1), (999, 999), (1_000, 1_000), (1_001, 1_000), (i32::MAX, 1_000)] {
+        for (given, read) in [
+            (0, 50),
+            (1, 1),
+            (999, 999),
+            (1_000, 1_000),
+            (1_001, 1_000),
+            (i32::MAX, 1_000),
+        ] {
             assert_eq!(fields.page_size(given), read, "{given}");
         }
         assert!(fields.violations.is_empty());
@@ -188,16 +254,24 @@ mod tests {
     fn a_mask_writes_what_it_names() {
         let mask = |paths: &[&str]| {
             let mut fields = Fields::default();
-            let mask = FieldMask { paths: paths.iter().map(|p| (*p).to_owned()).collect() };
+            let mask = FieldMask {
+                paths: paths.iter().map(|p| (*p).to_owned()).collect(),
+            };
             let mask = Mask::read(&mut fields, Some(mask), &["a", "b"], &["id"]);
             (mask, fields.violations.len())
         };
         let (none, faults) = mask(&[]);
-        assert_eq!((none.writes("a", true), none.writes("a", false), faults), (true, false, 0));
+        assert_eq!(
+            (none.writes("a", true), none.writes("a", false), faults),
+            (true, false, 0)
+        );
         let (all, faults) = mask(&["*"]);
         assert_eq!((all.writes("a", false), faults), (true, 0));
         let (one, faults) = mask(&["a"]);
-        assert_eq!((one.writes("a", false), one.writes("b", true), faults), (true, false, 0));
+        assert_eq!(
+            (one.writes("a", false), one.writes("b", true), faults),
+            (true, false, 0)
+        );
         assert_eq!(mask(&["id"]).1, 1);
         assert_eq!(mask(&["c", "id"]).1, 2);
         assert_eq!(mask(&["*", "a"]).1, 1);

@@ -43,7 +43,11 @@ pub fn new_setup(request: pb::CreateSetupRequest) -> Result<NewSetup> {
     let setup = request.setup.unwrap_or_default();
     fields.extend(carrier_faults("setup.carriers", &setup.carriers, false));
     let display_name = fields.text("setup.display_name", &setup.display_name, display_name);
-    let new = display_name.map(|display_name| NewSetup { display_name, carriers: setup.carriers, request_id });
+    let new = display_name.map(|display_name| NewSetup {
+        display_name,
+        carriers: setup.carriers,
+        request_id,
+    });
     fields.finish(new)
 }
 
@@ -51,8 +55,19 @@ pub fn setup_change(request: pb::UpdateSetupRequest) -> Result<(SetupId, SetupCh
     let mut fields = Fields::default();
     let setup = request.setup.unwrap_or_default();
     let id = fields.id("setup.id", &setup.id, SetupId::parse);
-    let fixed = ["id", "status", "status_detail", "create_time", "update_time"];
-    let mask = Mask::read(&mut fields, request.update_mask, &["display_name", "carriers"], &fixed);
+    let fixed = [
+        "id",
+        "status",
+        "status_detail",
+        "create_time",
+        "update_time",
+    ];
+    let mask = Mask::read(
+        &mut fields,
+        request.update_mask,
+        &["display_name", "carriers"],
+        &fixed,
+    );
     let mut change = SetupChange::default();
     if mask.writes("display_name", !setup.display_name.is_empty()) {
         change.display_name = fields.text("setup.display_name", &setup.display_name, display_name);
@@ -67,7 +82,9 @@ pub fn setup_change(request: pb::UpdateSetupRequest) -> Result<(SetupId, SetupCh
 pub fn suspension(request: &pb::SuspendSetupRequest) -> Result<(SetupId, String)> {
     let mut fields = Fields::default();
     let id = fields.id("setup_id", &request.setup_id, SetupId::parse);
-    let reason = fields.text("reason", &request.reason, |text| check_text(text, SUSPEND_REASON_MAX));
+    let reason = fields.text("reason", &request.reason, |text| {
+        check_text(text, SUSPEND_REASON_MAX)
+    });
     fields.finish(id.zip(reason))
 }
 
@@ -77,30 +94,63 @@ pub fn new_number(request: pb::CreatePhoneNumberRequest, rules: &PhoneRules) -> 
     let given = request.phone_number.unwrap_or_default();
     let setup_id = fields.id("phone_number.setup_id", &given.setup_id, SetupId::parse);
     let number = fields.phone("phone_number.phone_number", &given.phone_number, rules);
-    let display_name = fields.text("phone_number.display_name", &given.display_name, display_name);
-    fields.extend(carrier_faults("phone_number.carriers", &given.carriers, true));
-    let new = setup_id.zip(number).zip(display_name).map(|((setup_id, number), display_name)| NewNumber {
-        setup_id,
-        number,
+    let display_name = fields.text(
+        "phone_number.display_name",
+        &given.display_name,
         display_name,
-        carriers: given.carriers,
-        request_id,
-    });
+    );
+    fields.extend(carrier_faults(
+        "phone_number.carriers",
+        &given.carriers,
+        true,
+    ));
+    let new = setup_id
+        .zip(number)
+        .zip(display_name)
+        .map(|((setup_id, number), display_name)| NewNumber {
+            setup_id,
+            number,
+            display_name,
+            carriers: given.carriers,
+            request_id,
+        });
     fields.finish(new)
 }
 
 /// The change, and the number as the caller wrote it, whose fixed fields must stand as they are.
-pub fn number_change(number: &pb::PhoneNumber, mask: Option<FieldMask>) -> Result<(crate::domain::ids::PhoneNumberId, NumberChange)> {
+pub fn number_change(
+    number: &pb::PhoneNumber,
+    mask: Option<FieldMask>,
+) -> Result<(crate::domain::ids::PhoneNumberId, NumberChange)> {
     let mut fields = Fields::default();
-    let id = fields.id("phone_number.id", &number.id, crate::domain::ids::PhoneNumberId::parse);
-    let fixed = ["id", "setup_id", "phone_number", "status", "create_time", "update_time"];
+    let id = fields.id(
+        "phone_number.id",
+        &number.id,
+        crate::domain::ids::PhoneNumberId::parse,
+    );
+    let fixed = [
+        "id",
+        "setup_id",
+        "phone_number",
+        "status",
+        "create_time",
+        "update_time",
+    ];
     let mask = Mask::read(&mut fields, mask, &["display_name", "carriers"], &fixed);
     let mut change = NumberChange::default();
     if mask.writes("display_name", !number.display_name.is_empty()) {
-        change.display_name = fields.text("phone_number.display_name", &number.display_name, display_name);
+        change.display_name = fields.text(
+            "phone_number.display_name",
+            &number.display_name,
+            display_name,
+        );
     }
     if mask.writes("carriers", !number.carriers.is_empty()) {
-        fields.extend(carrier_faults("phone_number.carriers", &number.carriers, true));
+        fields.extend(carrier_faults(
+            "phone_number.carriers",
+            &number.carriers,
+            true,
+        ));
         change.carriers = Some(number.carriers.clone());
     }
     fields.finish(id.map(|id| (id, change)))

@@ -10,7 +10,9 @@ use crate::ops::error::Result;
 use crate::ops::use_cases::{NewUseCase, UseCaseChange};
 
 pub fn to_use_case(use_case: UseCase) -> pb::UseCase {
-    let text = |number: Option<crate::domain::phone::PhoneNumber>| number.map(|n| n.e164().to_owned()).unwrap_or_default();
+    let text = |number: Option<crate::domain::phone::PhoneNumber>| {
+        number.map(|n| n.e164().to_owned()).unwrap_or_default()
+    };
     pb::UseCase {
         id: use_case.id.to_string(),
         channel: use_case.channel as i32,
@@ -18,7 +20,11 @@ pub fn to_use_case(use_case: UseCase) -> pb::UseCase {
         name: use_case.name,
         description: use_case.description,
         setup_id: use_case.setup_id.to_string(),
-        phone_number_ids: use_case.phone_number_ids.iter().map(ToString::to_string).collect(),
+        phone_number_ids: use_case
+            .phone_number_ids
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
         purpose: use_case.purpose.map_or(0, |purpose| purpose as i32),
         callback_phone_number: text(use_case.callback_phone_number),
         opt_out_phone_number: text(use_case.opt_out_phone_number),
@@ -31,7 +37,9 @@ pub fn new_use_case(request: pb::CreateUseCaseRequest, rules: &PhoneRules) -> Re
     let mut fields = Fields::default();
     let request_id = fields.request_id("request_id", &request.request_id);
     let given = request.use_case.unwrap_or_default();
-    let channel = i16::try_from(given.channel).ok().and_then(Channel::from_code);
+    let channel = i16::try_from(given.channel)
+        .ok()
+        .and_then(Channel::from_code);
     if channel.is_none() {
         fields.bad("use_case.channel", "it is missing or unknown; give CHANNEL_RINGLESS_VOICEMAIL, CHANNEL_OUTBOUND_VOICE or CHANNEL_INBOUND_VOICE. Only the first sends voicemails");
     }
@@ -40,31 +48,58 @@ pub fn new_use_case(request: pb::CreateUseCaseRequest, rules: &PhoneRules) -> Re
     let description = fields.text("use_case.description", &given.description, description);
     let setup_id = fields.id("use_case.setup_id", &given.setup_id, SetupId::parse);
     let purpose = purpose(&mut fields, given.purpose);
-    let callback_phone_number = fields.optional_phone("use_case.callback_phone_number", &given.callback_phone_number, rules);
-    let opt_out_phone_number = fields.optional_phone("use_case.opt_out_phone_number", &given.opt_out_phone_number, rules);
+    let callback_phone_number = fields.optional_phone(
+        "use_case.callback_phone_number",
+        &given.callback_phone_number,
+        rules,
+    );
+    let opt_out_phone_number = fields.optional_phone(
+        "use_case.opt_out_phone_number",
+        &given.opt_out_phone_number,
+        rules,
+    );
     let new = match (channel, entity_name, name, description, setup_id) {
-        (Some(channel), Some(entity_name), Some(name), Some(description), Some(setup_id)) => Some(NewUseCase {
-            channel,
-            entity_name,
-            name,
-            description,
-            setup_id,
-            purpose,
-            callback_phone_number,
-            opt_out_phone_number,
-            request_id,
-        }),
+        (Some(channel), Some(entity_name), Some(name), Some(description), Some(setup_id)) => {
+            Some(NewUseCase {
+                channel,
+                entity_name,
+                name,
+                description,
+                setup_id,
+                purpose,
+                callback_phone_number,
+                opt_out_phone_number,
+                request_id,
+            })
+        }
         _ => None,
     };
     fields.finish(new)
 }
 
-pub fn use_case_change(request: pb::UpdateUseCaseRequest, rules: &PhoneRules) -> Result<(UseCaseId, UseCaseChange)> {
+pub fn use_case_change(
+    request: pb::UpdateUseCaseRequest,
+    rules: &PhoneRules,
+) -> Result<(UseCaseId, UseCaseChange)> {
     let mut fields = Fields::default();
     let given = request.use_case.unwrap_or_default();
     let id = fields.id("use_case.id", &given.id, UseCaseId::parse);
-    let changeable = ["entity_name", "name", "description", "purpose", "callback_phone_number", "opt_out_phone_number"];
-    let fixed = ["id", "channel", "setup_id", "phone_number_ids", "create_time", "update_time"];
+    let changeable = [
+        "entity_name",
+        "name",
+        "description",
+        "purpose",
+        "callback_phone_number",
+        "opt_out_phone_number",
+    ];
+    let fixed = [
+        "id",
+        "channel",
+        "setup_id",
+        "phone_number_ids",
+        "create_time",
+        "update_time",
+    ];
     let mask = Mask::read(&mut fields, request.update_mask, &changeable, &fixed);
     let mut change = UseCaseChange::default();
     if mask.writes("entity_name", !given.entity_name.is_empty()) {
@@ -79,13 +114,25 @@ pub fn use_case_change(request: pb::UpdateUseCaseRequest, rules: &PhoneRules) ->
     if mask.writes("purpose", given.purpose != 0) {
         change.purpose = Some(purpose(&mut fields, given.purpose));
     }
-    if mask.writes("callback_phone_number", !given.callback_phone_number.is_empty()) {
-        change.callback_phone_number =
-            Some(fields.optional_phone("use_case.callback_phone_number", &given.callback_phone_number, rules));
+    if mask.writes(
+        "callback_phone_number",
+        !given.callback_phone_number.is_empty(),
+    ) {
+        change.callback_phone_number = Some(fields.optional_phone(
+            "use_case.callback_phone_number",
+            &given.callback_phone_number,
+            rules,
+        ));
     }
-    if mask.writes("opt_out_phone_number", !given.opt_out_phone_number.is_empty()) {
-        change.opt_out_phone_number =
-            Some(fields.optional_phone("use_case.opt_out_phone_number", &given.opt_out_phone_number, rules));
+    if mask.writes(
+        "opt_out_phone_number",
+        !given.opt_out_phone_number.is_empty(),
+    ) {
+        change.opt_out_phone_number = Some(fields.optional_phone(
+            "use_case.opt_out_phone_number",
+            &given.opt_out_phone_number,
+            rules,
+        ));
     }
     fields.finish(id.map(|id| (id, change)))
 }

@@ -19,13 +19,25 @@ use crate::storage::VoicemailFilter;
 /// that depend on today's time are judged later.
 pub enum DraftRead {
     Good(Draft),
-    Bad { violations: Vec<Violation>, schedule_time: Option<Time>, expire_time: Option<Time> },
+    Bad {
+        violations: Vec<Violation>,
+        schedule_time: Option<Time>,
+        expire_time: Option<Time>,
+    },
 }
 
 pub fn draft(metadata: pb::SendVoicemailMetadata, rules: &PhoneRules) -> DraftRead {
     let mut fields = Fields::default();
-    let use_case_id = fields.id("metadata.use_case_id", &metadata.use_case_id, UseCaseId::parse);
-    let recipient = fields.phone("metadata.recipient_phone_number", &metadata.recipient_phone_number, rules);
+    let use_case_id = fields.id(
+        "metadata.use_case_id",
+        &metadata.use_case_id,
+        UseCaseId::parse,
+    );
+    let recipient = fields.phone(
+        "metadata.recipient_phone_number",
+        &metadata.recipient_phone_number,
+        rules,
+    );
     let audio_id = fields.optional_id("metadata.audio_id", &metadata.audio_id, AudioId::parse);
     let request_id = fields.request_id("metadata.request_id", &metadata.request_id);
     let schedule_time = fields.time("metadata.schedule_time", metadata.schedule_time.as_ref());
@@ -45,7 +57,11 @@ pub fn draft(metadata: pb::SendVoicemailMetadata, rules: &PhoneRules) -> DraftRe
             labels: metadata.labels,
             validate_only: metadata.validate_only,
         }),
-        _ => DraftRead::Bad { violations, schedule_time, expire_time },
+        _ => DraftRead::Bad {
+            violations,
+            schedule_time,
+            expire_time,
+        },
     }
 }
 
@@ -53,7 +69,11 @@ pub fn draft(metadata: pb::SendVoicemailMetadata, rules: &PhoneRules) -> DraftRe
 pub fn to_voicemail(voicemail: Voicemail, is_stored: bool) -> pb::Voicemail {
     let stored_time = |time: Time| is_stored.then(|| to_timestamp(time));
     pb::Voicemail {
-        id: if is_stored { voicemail.id.to_string() } else { String::new() },
+        id: if is_stored {
+            voicemail.id.to_string()
+        } else {
+            String::new()
+        },
         use_case_id: voicemail.use_case_id.to_string(),
         setup_id: voicemail.setup_id.to_string(),
         sender_phone_number: voicemail.sender.e164().to_owned(),
@@ -80,10 +100,16 @@ pub fn to_voicemail(voicemail: Voicemail, is_stored: bool) -> pb::Voicemail {
 pub fn to_audio(audio: Audio) -> pb::Audio {
     let is_stored = audio.create_time != Time::EPOCH;
     pb::Audio {
-        id: if is_stored { audio.id.to_string() } else { String::new() },
+        id: if is_stored {
+            audio.id.to_string()
+        } else {
+            String::new()
+        },
         sha256: crate::carrier::sandbox::mailbox::hex(&audio.sha256),
         size_bytes: i64::try_from(audio.size_bytes).unwrap_or(i64::MAX),
-        duration: Some(to_duration(std::time::Duration::from_millis(audio.duration_ms.into()))),
+        duration: Some(to_duration(std::time::Duration::from_millis(
+            audio.duration_ms.into(),
+        ))),
         create_time: is_stored.then(|| to_timestamp(audio.create_time)),
     }
 }
@@ -118,9 +144,21 @@ macro_rules! shared_filter {
             use_case_id: fields.optional_id("use_case_id", &$request.use_case_id, UseCaseId::parse),
             setup_id: fields.optional_id("setup_id", &$request.setup_id, SetupId::parse),
             statuses: fields.codes("statuses", &$request.statuses, Status::from_code),
-            failure_reasons: fields.codes("failure_reasons", &$request.failure_reasons, FailureReason::from_code),
-            recipient: fields.optional_phone("recipient_phone_number", &$request.recipient_phone_number, $rules),
-            sender: fields.optional_phone("sender_phone_number", &$request.sender_phone_number, $rules),
+            failure_reasons: fields.codes(
+                "failure_reasons",
+                &$request.failure_reasons,
+                FailureReason::from_code,
+            ),
+            recipient: fields.optional_phone(
+                "recipient_phone_number",
+                &$request.recipient_phone_number,
+                $rules,
+            ),
+            sender: fields.optional_phone(
+                "sender_phone_number",
+                &$request.sender_phone_number,
+                $rules,
+            ),
             request_id,
             labels: $request.labels.clone(),
             create_time_from: None,
@@ -132,7 +170,11 @@ macro_rules! shared_filter {
     }};
 }
 
-pub fn filter(fields: &mut Fields, request: &pb::ListVoicemailsRequest, rules: &PhoneRules) -> VoicemailFilter {
+pub fn filter(
+    fields: &mut Fields,
+    request: &pb::ListVoicemailsRequest,
+    rules: &PhoneRules,
+) -> VoicemailFilter {
     let filter = shared_filter!(fields, request, rules);
     VoicemailFilter {
         create_time_from: fields.time("create_time_from", request.create_time_from.as_ref()),
@@ -141,21 +183,39 @@ pub fn filter(fields: &mut Fields, request: &pb::ListVoicemailsRequest, rules: &
     }
 }
 
-pub fn report_request(request: &pb::GetDeliveryReportRequest, rules: &PhoneRules) -> Result<ReportRequest> {
+pub fn report_request(
+    request: &pb::GetDeliveryReportRequest,
+    rules: &PhoneRules,
+) -> Result<ReportRequest> {
     let mut fields = Fields::default();
     let filter = shared_filter!(&mut fields, request, rules);
-    for (field, time) in [("start_time", &request.start_time), ("end_time", &request.end_time)] {
+    for (field, time) in [
+        ("start_time", &request.start_time),
+        ("end_time", &request.end_time),
+    ] {
         if time.is_none() {
-            fields.bad(field, "it is missing; a report covers [start_time, end_time) of at most 400 days");
+            fields.bad(
+                field,
+                "it is missing; a report covers [start_time, end_time) of at most 400 days",
+            );
         }
     }
     let start = fields.time("start_time", request.start_time.as_ref());
     let end = fields.time("end_time", request.end_time.as_ref());
     if let (Some(start), Some(end)) = (start, end) {
         if end <= start {
-            fields.bad("end_time", format!("it is {end}; it must be after start_time, {start}"));
+            fields.bad(
+                "end_time",
+                format!("it is {end}; it must be after start_time, {start}"),
+            );
         } else if end.since(start) > SPAN_MAX {
-            fields.bad("end_time", format!("it is {end}; at most 400 days after start_time are allowed, that is {}", start.plus(SPAN_MAX)));
+            fields.bad(
+                "end_time",
+                format!(
+                    "it is {end}; at most 400 days after start_time are allowed, that is {}",
+                    start.plus(SPAN_MAX)
+                ),
+            );
         }
     }
     let dimensions = dimensions(&mut fields, &request.group_by);
@@ -165,10 +225,17 @@ pub fn report_request(request: &pb::GetDeliveryReportRequest, rules: &PhoneRules
     };
     let time_zone = jiff::tz::TimeZone::get(name).ok();
     if time_zone.is_none() {
-        fields.bad("time_zone", "it is no IANA time zone; give one such as America/New_York, or none for UTC");
+        fields.bad(
+            "time_zone",
+            "it is no IANA time zone; give one such as America/New_York, or none for UTC",
+        );
     }
     let request = time_zone.map(|time_zone| ReportRequest {
-        filter: VoicemailFilter { create_time_from: start, create_time_to: end, ..filter },
+        filter: VoicemailFilter {
+            create_time_from: start,
+            create_time_to: end,
+            ..filter
+        },
         dimensions,
         time_zone,
         include_simulated: request.include_simulated,
@@ -193,30 +260,48 @@ fn dimensions(fields: &mut Fields, numbers: &[i32]) -> Vec<Dimension> {
         fields.bad("group_by", "a dimension stands here twice. Name each once");
     }
     if count(Dimension::Day) > 0 && count(Dimension::Hour) > 0 {
-        fields.bad("group_by", "DAY and HOUR stand here together. Take one of them");
+        fields.bad(
+            "group_by",
+            "DAY and HOUR stand here together. Take one of them",
+        );
     }
     dimensions
 }
 
 pub fn to_report(report: Report) -> pb::GetDeliveryReportResponse {
     pb::GetDeliveryReportResponse {
-        groups: report.groups.iter().map(|(group, tally)| to_group(group, tally)).collect(),
+        groups: report
+            .groups
+            .iter()
+            .map(|(group, tally)| to_group(group, tally))
+            .collect(),
         total: Some(to_group(&Group::default(), &report.total)),
     }
 }
 
 fn to_group(group: &Group, tally: &Tally) -> pb::DeliveryReportGroup {
     pb::DeliveryReportGroup {
-        use_case_id: group.use_case_id.map(|id| id.to_string()).unwrap_or_default(),
+        use_case_id: group
+            .use_case_id
+            .map(|id| id.to_string())
+            .unwrap_or_default(),
         setup_id: group.setup_id.map(|id| id.to_string()).unwrap_or_default(),
         sender_phone_number: group.sender.clone().unwrap_or_default(),
         carrier: group.carrier.clone().unwrap_or_default(),
-        failure_reason: group.failure_reason.flatten().map_or(0, |reason| reason as i32),
-        period_start_time: group.period_start_us.map(|us| to_timestamp(Time::from_micros(us))),
+        failure_reason: group
+            .failure_reason
+            .flatten()
+            .map_or(0, |reason| reason as i32),
+        period_start_time: group
+            .period_start_us
+            .map(|us| to_timestamp(Time::from_micros(us))),
         status_counts: Status::ALL
             .into_iter()
             .filter(|status| tally.count(*status) > 0)
-            .map(|status| pb::StatusCount { status: status as i32, count: tally.count(status) })
+            .map(|status| pb::StatusCount {
+                status: status as i32,
+                count: tally.count(status),
+            })
             .collect(),
         total: tally.total(),
         in_flight: tally.in_flight(),

@@ -45,7 +45,12 @@ pub struct QuestionPlan {
     pub begun: Begun,
 }
 
-pub fn begin(tx: &mut dyn Tx, delivering: &Delivering, task: &Task, chance: f64) -> Result<NextMove> {
+pub fn begin(
+    tx: &mut dyn Tx,
+    delivering: &Delivering,
+    task: &Task,
+    chance: f64,
+) -> Result<NextMove> {
     let now = tx.now()?;
     let held = &task.delivery;
     let current = tx.find_delivery(held.workspace_id, held.voicemail_id, Lock::Update)?;
@@ -55,7 +60,11 @@ pub fn begin(tx: &mut dyn Tx, delivering: &Delivering, task: &Task, chance: f64)
     if delivery.next_time.is_none_or(|lease_end| lease_end <= now) {
         return Ok(NextMove::Lost);
     }
-    let context = Context { rules: &delivering.rules, now, chance };
+    let context = Context {
+        rules: &delivering.rules,
+        now,
+        chance,
+    };
     match task.kind {
         TaskKind::Send => send(tx, delivering, delivery, context),
         TaskKind::Rescue => rescue(tx, delivering, delivery, context),
@@ -66,12 +75,19 @@ pub fn begin(tx: &mut dyn Tx, delivering: &Delivering, task: &Task, chance: f64)
     }
 }
 
-fn send(tx: &mut dyn Tx, delivering: &Delivering, mut delivery: Delivery, context: Context<'_>) -> Result<NextMove> {
+fn send(
+    tx: &mut dyn Tx,
+    delivering: &Delivering,
+    mut delivery: Delivery,
+    context: Context<'_>,
+) -> Result<NextMove> {
     let guard = Guard::of(&delivery);
     let setup = match readiness(tx, &delivery, delivering)? {
         Ok(setup) => setup,
         Err(why) => {
-            delivery.put_back(String::new(), std::time::Duration::ZERO, context.now).map_err(refused)?;
+            delivery
+                .put_back(String::new(), std::time::Duration::ZERO, context.now)
+                .map_err(refused)?;
             delivery.hold(why);
             tx.save_delivery(guard, &delivery)?;
             return Ok(NextMove::Done(Box::new(delivery)));
@@ -82,8 +98,12 @@ fn send(tx: &mut dyn Tx, delivering: &Delivering, mut delivery: Delivery, contex
         Some(known) => known,
         None => {
             if !choose_sender_again(tx, &mut delivery, &setup)? {
-                let why = "its use case has no active phone number that may send it; it waits for one".to_owned();
-                delivery.put_back(why, context.rules.no_sender_wait, context.now).map_err(refused)?;
+                let why =
+                    "its use case has no active phone number that may send it; it waits for one"
+                        .to_owned();
+                delivery
+                    .put_back(why, context.rules.no_sender_wait, context.now)
+                    .map_err(refused)?;
                 tx.save_delivery(guard, &delivery)?;
                 return Ok(NextMove::Done(Box::new(delivery)));
             }
@@ -91,7 +111,9 @@ fn send(tx: &mut dyn Tx, delivering: &Delivering, mut delivery: Delivery, contex
                 Some(hand_over) => hand_over,
                 None => {
                     let why = "its sender's number may not be used with any carrier of the setup; it waits".to_owned();
-                    delivery.put_back(why, context.rules.no_sender_wait, context.now).map_err(refused)?;
+                    delivery
+                        .put_back(why, context.rules.no_sender_wait, context.now)
+                        .map_err(refused)?;
                     tx.save_delivery(guard, &delivery)?;
                     return Ok(NextMove::Done(Box::new(delivery)));
                 }
@@ -104,17 +126,28 @@ fn send(tx: &mut dyn Tx, delivering: &Delivering, mut delivery: Delivery, contex
 /// A row in SENDING that nobody holds. Without an attempt that was begun and not ended, and without
 /// a doubt from before, it is certain that nothing left: it goes back. Otherwise the carrier's
 /// traits say what may be done.
-fn rescue(tx: &mut dyn Tx, delivering: &Delivering, mut delivery: Delivery, context: Context<'_>) -> Result<NextMove> {
+fn rescue(
+    tx: &mut dyn Tx,
+    delivering: &Delivering,
+    mut delivery: Delivery,
+    context: Context<'_>,
+) -> Result<NextMove> {
     let guard = Guard::of(&delivery);
     let attempts = tx.find_attempts(delivery.voicemail_id)?;
-    let open = attempts.last().filter(|attempt| attempt.end_time.is_none()).map(|attempt| attempt.number);
+    let open = attempts
+        .last()
+        .filter(|attempt| attempt.end_time.is_none())
+        .map(|attempt| attempt.number);
     let known = tx.last_hand_over(delivery.voicemail_id)?;
     let mut hand_over = match (open, known) {
         (Some(_), Some(hand_over)) => hand_over,
         (None, Some(hand_over)) if hand_over.in_doubt => hand_over,
         _ => {
-            let why = "its worker ended before the hand-over began; it is handed over again".to_owned();
-            delivery.put_back(why, std::time::Duration::ZERO, context.now).map_err(refused)?;
+            let why =
+                "its worker ended before the hand-over began; it is handed over again".to_owned();
+            delivery
+                .put_back(why, std::time::Duration::ZERO, context.now)
+                .map_err(refused)?;
             tx.save_delivery(guard, &delivery)?;
             return Ok(NextMove::Done(Box::new(delivery)));
         }
@@ -134,11 +167,17 @@ fn rescue(tx: &mut dyn Tx, delivering: &Delivering, mut delivery: Delivery, cont
     let Some(carrier) = delivering.registry.find(&hand_over.carrier) else {
         return wait_for_carrier(tx, guard, delivery, &hand_over, context);
     };
-    match delivery.next_step(&hand_over, carrier.doubt_traits(&delivery.recipient), context) {
+    match delivery.next_step(
+        &hand_over,
+        carrier.doubt_traits(&delivery.recipient),
+        context,
+    ) {
         Step::Repeat => plan_call(tx, delivering, guard, delivery, hand_over, context),
         Step::Ask => plan_question(tx, delivering, delivery, hand_over, context),
         Step::GiveUp => {
-            delivery.give_up(&CarrierWords::default(), context.now).map_err(refused)?;
+            delivery
+                .give_up(&CarrierWords::default(), context.now)
+                .map_err(refused)?;
             tx.save_delivery(guard, &delivery)?;
             Ok(NextMove::Done(Box::new(delivery)))
         }
@@ -158,7 +197,11 @@ fn plan_call(
         return wait_for_carrier(tx, guard, delivery, &hand_over, context);
     };
     let message = message(tx, &delivery)?;
-    delivery.begin_attempt(&hand_over.carrier, carrier.is_simulated(), context.now.plus(delivering.lease));
+    delivery.begin_attempt(
+        &hand_over.carrier,
+        carrier.is_simulated(),
+        context.now.plus(delivering.lease),
+    );
     tx.save_delivery(guard, &delivery)?;
     let attempt_number = delivery.attempt_count;
     tx.insert_attempt(&NewAttempt {
@@ -169,8 +212,16 @@ fn plan_call(
         carrier: hand_over.carrier.clone(),
         start_time: context.now,
     })?;
-    let begun = Begun { delivery, hand_over, message, now: context.now };
-    Ok(NextMove::Call(CallPlan { begun, attempt_number }))
+    let begun = Begun {
+        delivery,
+        hand_over,
+        message,
+        now: context.now,
+    };
+    Ok(NextMove::Call(CallPlan {
+        begun,
+        attempt_number,
+    }))
 }
 
 fn plan_question(
@@ -184,7 +235,12 @@ fn plan_question(
         return wait_for_carrier(tx, Guard::of(&delivery), delivery, &hand_over, context);
     }
     let message = message(tx, &delivery)?;
-    let begun = Begun { delivery, hand_over, message, now: context.now };
+    let begun = Begun {
+        delivery,
+        hand_over,
+        message,
+        now: context.now,
+    };
     Ok(NextMove::Ask(QuestionPlan { begun }))
 }
 
@@ -198,11 +254,19 @@ fn wait_for_carrier(
     context: Context<'_>,
 ) -> Result<NextMove> {
     let wait = context.rules.no_sender_wait;
-    let in_doubt_too_long = context.now.since(hand_over.create_time) >= context.rules.no_word_deadline;
-    if guard.status == crate::domain::voicemail::Status::Sending && hand_over.in_doubt && in_doubt_too_long {
-        delivery.give_up(&CarrierWords::default(), context.now).map_err(refused)?;
+    let in_doubt_too_long =
+        context.now.since(hand_over.create_time) >= context.rules.no_word_deadline;
+    if guard.status == crate::domain::voicemail::Status::Sending
+        && hand_over.in_doubt
+        && in_doubt_too_long
+    {
+        delivery
+            .give_up(&CarrierWords::default(), context.now)
+            .map_err(refused)?;
     } else if guard.status == crate::domain::voicemail::Status::Sending && !hand_over.in_doubt {
-        delivery.put_back(String::new(), wait, context.now).map_err(refused)?;
+        delivery
+            .put_back(String::new(), wait, context.now)
+            .map_err(refused)?;
         delivery.hold(gone(&hand_over.carrier));
     } else {
         delivery.status_detail = gone(&hand_over.carrier);
@@ -220,7 +284,10 @@ fn gone(carrier: &str) -> String {
 /// Before the first hand-over the sender is chosen again where it may not send any more.
 fn choose_sender_again(tx: &mut dyn Tx, delivery: &mut Delivery, setup: &Setup) -> Result<bool> {
     let candidates = tx.sender_candidates(delivery.use_case_id, &setup.carriers)?;
-    if candidates.iter().any(|candidate| candidate.id == delivery.sender_id) {
+    if candidates
+        .iter()
+        .any(|candidate| candidate.id == delivery.sender_id)
+    {
         return Ok(true);
     }
     match sender::choose(&candidates, &delivery.recipient, None) {
@@ -244,12 +311,15 @@ fn new_hand_over(
 ) -> Result<Option<HandOver>> {
     let sender = tx.find_number(delivery.workspace_id, delivery.sender_id, Lock::None)?;
     let allowed = |name: &&String| sender.as_ref().is_some_and(|number| number.allows(name));
-    let found = setup
-        .carriers
-        .iter()
-        .filter(allowed)
-        .find_map(|name| delivering.registry.find(name).map(|carrier| (name, carrier)));
-    let Some((name, carrier)) = found else { return Ok(None) };
+    let found = setup.carriers.iter().filter(allowed).find_map(|name| {
+        delivering
+            .registry
+            .find(name)
+            .map(|carrier| (name, carrier))
+    });
+    let Some((name, carrier)) = found else {
+        return Ok(None);
+    };
     let hand_over = HandOver {
         id: HandOverId::generate(),
         workspace_id: delivery.workspace_id,
@@ -266,14 +336,23 @@ fn new_hand_over(
 }
 
 fn hand_over_of(tx: &mut dyn Tx, delivery: &Delivery) -> Result<HandOver> {
-    tx.last_hand_over(delivery.voicemail_id)?
-        .ok_or_else(|| OpError::Internal(format!("voicemail {} is SENT without a hand-over", delivery.voicemail_id)))
+    tx.last_hand_over(delivery.voicemail_id)?.ok_or_else(|| {
+        OpError::Internal(format!(
+            "voicemail {} is SENT without a hand-over",
+            delivery.voicemail_id
+        ))
+    })
 }
 
 fn message(tx: &mut dyn Tx, delivery: &Delivery) -> Result<Message> {
     let audio = tx
         .find_audio(delivery.workspace_id, delivery.audio_id)?
-        .ok_or_else(|| OpError::Internal(format!("the audio of voicemail {} is gone", delivery.voicemail_id)))?;
+        .ok_or_else(|| {
+            OpError::Internal(format!(
+                "the audio of voicemail {} is gone",
+                delivery.voicemail_id
+            ))
+        })?;
     Ok(Message {
         voicemail_id: delivery.voicemail_id,
         sender: delivery.sender.clone(),

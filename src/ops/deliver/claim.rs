@@ -38,10 +38,18 @@ pub struct Claimed {
     pub rows: usize,
 }
 
-pub fn claim(tx: &mut dyn Tx, delivering: &Delivering, limit: i64, token: LeaseToken) -> Result<Claimed> {
+pub fn claim(
+    tx: &mut dyn Tx,
+    delivering: &Delivering,
+    limit: i64,
+    token: LeaseToken,
+) -> Result<Claimed> {
     let now = tx.now()?;
     let due = tx.due(limit)?;
-    let mut claimed = Claimed { rows: due.len(), ..Claimed::default() };
+    let mut claimed = Claimed {
+        rows: due.len(),
+        ..Claimed::default()
+    };
     let mut waits: HashMap<SetupId, Option<String>> = HashMap::new();
     for mut delivery in due {
         let guard = Guard::of(&delivery);
@@ -66,7 +74,11 @@ pub fn claim(tx: &mut dyn Tx, delivering: &Delivering, limit: i64, token: LeaseT
                 Some(TaskKind::Rescue)
             }
             Status::Sent => {
-                let context = Context { rules: &delivering.rules, now, chance: 0.5 };
+                let context = Context {
+                    rules: &delivering.rules,
+                    now,
+                    chance: 0.5,
+                };
                 if delivery.is_past_deadline(context) {
                     delivery.no_word(now).map_err(refused)?;
                     None
@@ -97,7 +109,12 @@ pub fn claim(tx: &mut dyn Tx, delivering: &Delivering, limit: i64, token: LeaseT
 }
 
 /// Claims a waiting one, or puts it aside where its setup can't send.
-fn take(delivery: &mut Delivery, why_not: Option<String>, token: LeaseToken, until: Time) -> Result<Option<TaskKind>> {
+fn take(
+    delivery: &mut Delivery,
+    why_not: Option<String>,
+    token: LeaseToken,
+    until: Time,
+) -> Result<Option<TaskKind>> {
     match why_not {
         Some(why) => {
             delivery.hold(why);

@@ -27,15 +27,33 @@ pub struct Delivering {
 }
 
 /// May this voicemail's setup send now, and if not, why?
-fn readiness(tx: &mut dyn Tx, delivery: &Delivery, delivering: &Delivering) -> Result<std::result::Result<Setup, String>> {
+fn readiness(
+    tx: &mut dyn Tx,
+    delivery: &Delivery,
+    delivering: &Delivering,
+) -> Result<std::result::Result<Setup, String>> {
     let setup = tx
         .find_setup(delivery.workspace_id, delivery.setup_id, Lock::Share)?
-        .ok_or_else(|| OpError::Internal(format!("setup {} of a waiting voicemail is gone", delivery.setup_id)))?;
+        .ok_or_else(|| {
+            OpError::Internal(format!(
+                "setup {} of a waiting voicemail is gone",
+                delivery.setup_id
+            ))
+        })?;
     if setup.status != SetupStatus::Approved {
-        return Ok(Err(format!("its setup is {}; it waits until the setup is approved", setup.status.as_str())));
+        return Ok(Err(format!(
+            "its setup is {}; it waits until the setup is approved",
+            setup.status.as_str()
+        )));
     }
-    if !setup.carriers.iter().any(|name| delivering.registry.find(name).is_some()) {
-        return Ok(Err("no carrier of its setup is in the configuration; it waits".to_owned()));
+    if !setup
+        .carriers
+        .iter()
+        .any(|name| delivering.registry.find(name).is_some())
+    {
+        return Ok(Err(
+            "no carrier of its setup is in the configuration; it waits".to_owned(),
+        ));
     }
     Ok(Ok(setup))
 }

@@ -19,8 +19,16 @@ pub fn record_outcome(
     chance: f64,
 ) -> Result<Option<Delivery>> {
     let now = tx.now()?;
-    let Begun { delivery: before, hand_over, .. } = &plan.begun;
-    let context = Context { rules: &delivering.rules, now, chance };
+    let Begun {
+        delivery: before,
+        hand_over,
+        ..
+    } = &plan.begun;
+    let context = Context {
+        rules: &delivering.rules,
+        now,
+        chance,
+    };
     let traits = traits(delivering, &plan.begun);
     let end = AttemptEnd {
         end_time: now,
@@ -30,7 +38,9 @@ pub fn record_outcome(
     };
     let ended = tx.end_attempt(before.voicemail_id, plan.attempt_number, &end)?;
     let (mut after, mut hand_over) = (before.clone(), hand_over.clone());
-    after.record(&mut hand_over, outcome, words, traits, context).map_err(refused)?;
+    after
+        .record(&mut hand_over, outcome, words, traits, context)
+        .map_err(refused)?;
     match tx.save_delivery(Guard::of(before), &after) {
         Ok(()) => {
             tx.save_hand_over(&hand_over)?;
@@ -71,7 +81,9 @@ fn late(
     }
     let guard = Guard::of(&current);
     let mut hand_over = plan.begun.hand_over.clone();
-    current.record(&mut hand_over, outcome, words, traits, context).map_err(refused)?;
+    current
+        .record(&mut hand_over, outcome, words, traits, context)
+        .map_err(refused)?;
     tx.save_delivery(guard, &current)?;
     Ok(Some(current))
 }
@@ -85,11 +97,21 @@ pub fn record_answer(
     chance: f64,
 ) -> Result<Option<Delivery>> {
     let now = tx.now()?;
-    let Begun { delivery: before, hand_over, .. } = &plan.begun;
-    let context = Context { rules: &delivering.rules, now, chance };
+    let Begun {
+        delivery: before,
+        hand_over,
+        ..
+    } = &plan.begun;
+    let context = Context {
+        rules: &delivering.rules,
+        now,
+        chance,
+    };
     let traits = traits(delivering, &plan.begun);
     let (mut after, mut hand_over) = (before.clone(), hand_over.clone());
-    after.record_answer(&mut hand_over, answer, words, traits, context).map_err(refused)?;
+    after
+        .record_answer(&mut hand_over, answer, words, traits, context)
+        .map_err(refused)?;
     match tx.save_delivery(Guard::of(before), &after) {
         Ok(()) => {
             tx.save_hand_over(&hand_over)?;
@@ -105,6 +127,9 @@ pub fn record_answer(
 fn traits(delivering: &Delivering, begun: &Begun) -> DoubtTraits {
     match delivering.registry.find(&begun.hand_over.carrier) {
         Some(carrier) => carrier.doubt_traits(&begun.delivery.recipient),
-        None => DoubtTraits { repeatable_for: None, askable: false },
+        None => DoubtTraits {
+            repeatable_for: None,
+            askable: false,
+        },
     }
 }

@@ -31,7 +31,11 @@ impl AudioStore for Session<'_> {
         row.map(AudioRow::read).transpose()
     }
 
-    fn find_audio_by_hash(&mut self, workspace: WorkspaceId, sha256: &[u8; 32]) -> Result<Option<Audio>> {
+    fn find_audio_by_hash(
+        &mut self,
+        workspace: WorkspaceId,
+        sha256: &[u8; 32],
+    ) -> Result<Option<Audio>> {
         let row: Option<AudioRow> = audios::table
             .filter(audios::workspace_id.eq(workspace.0))
             .filter(audios::sha256.eq(sha256.as_slice()))
@@ -47,7 +51,8 @@ impl AudioStore for Session<'_> {
             return Ok(known);
         }
         let size = i64::try_from(audio.size_bytes).map_err(|e| Error::inconsistent("audios", e))?;
-        let duration = i32::try_from(audio.duration_ms).map_err(|e| Error::inconsistent("audios", e))?;
+        let duration =
+            i32::try_from(audio.duration_ms).map_err(|e| Error::inconsistent("audios", e))?;
         let inserted = diesel::insert_into(audios::table)
             .values((
                 audios::id.eq(Id::from(audio.id)),
@@ -62,13 +67,18 @@ impl AudioStore for Session<'_> {
             .execute(self.conn)?;
         if inserted == 1 {
             diesel::insert_into(audio_bytes::table)
-                .values((audio_bytes::audio_id.eq(Id::from(audio.id)), audio_bytes::bytes.eq(bytes)))
+                .values((
+                    audio_bytes::audio_id.eq(Id::from(audio.id)),
+                    audio_bytes::bytes.eq(bytes),
+                ))
                 .execute(self.conn)?;
             return Ok(audio.clone());
         }
         // Another call stored the same bytes between our look and our insert.
         self.find_audio_by_hash(workspace, &audio.sha256)?
-            .ok_or_else(|| Error::Unavailable("the audio was dropped while it was stored".to_owned()))
+            .ok_or_else(|| {
+                Error::Unavailable("the audio was dropped while it was stored".to_owned())
+            })
     }
 
     fn touch_audio(&mut self, id: AudioId) -> Result<()> {

@@ -35,7 +35,12 @@ impl DeliveryStore for Session<'_> {
         Ok(next.flatten().map(|t| t.0))
     }
 
-    fn find_delivery(&mut self, workspace: WorkspaceId, id: VoicemailId, lock: Lock) -> Result<Option<Delivery>> {
+    fn find_delivery(
+        &mut self,
+        workspace: WorkspaceId,
+        id: VoicemailId,
+        lock: Lock,
+    ) -> Result<Option<Delivery>> {
         let query = voicemails::table
             .filter(voicemails::id.eq(Id::from(id)))
             .filter(voicemails::workspace_id.eq(workspace.0))
@@ -158,7 +163,12 @@ impl DeliveryStore for Session<'_> {
         Ok(())
     }
 
-    fn end_attempt(&mut self, voicemail: VoicemailId, number: i32, end: &AttemptEnd) -> Result<bool> {
+    fn end_attempt(
+        &mut self,
+        voicemail: VoicemailId,
+        number: i32,
+        end: &AttemptEnd,
+    ) -> Result<bool> {
         let rows = diesel::update(attempts::table.find((Id::from(voicemail), number)))
             .filter(attempts::end_time.is_null())
             .set((
@@ -182,7 +192,12 @@ impl DeliveryStore for Session<'_> {
         rows.into_iter().map(AttemptRow::read).collect()
     }
 
-    fn set_late_outcome(&mut self, voicemail: VoicemailId, number: i32, late_outcome: &str) -> Result<()> {
+    fn set_late_outcome(
+        &mut self,
+        voicemail: VoicemailId,
+        number: i32,
+        late_outcome: &str,
+    ) -> Result<()> {
         let rows = diesel::update(attempts::table.find((Id::from(voicemail), number)))
             .set(attempts::late_outcome.eq(late_outcome))
             .execute(self.conn)?;

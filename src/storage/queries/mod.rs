@@ -64,7 +64,11 @@ pub fn read<T, E: From<Error>>(
     work: impl FnOnce(&mut dyn Tx) -> std::result::Result<T, E>,
 ) -> std::result::Result<T, E> {
     let mut conn = connection(pool)?;
-    work(&mut Session { conn: &mut conn, clock, now: None })
+    work(&mut Session {
+        conn: &mut conn,
+        clock,
+        now: None,
+    })
 }
 
 pub fn write<T, E: From<Error>>(
@@ -75,7 +79,11 @@ pub fn write<T, E: From<Error>>(
     let mut conn = connection(pool)?;
     let conn: &mut Conn = &mut conn;
     AnsiTransactionManager::begin_transaction_sql(conn, super::BEGIN).map_err(Error::from)?;
-    match work(&mut Session { conn: &mut *conn, clock, now: None }) {
+    match work(&mut Session {
+        conn: &mut *conn,
+        clock,
+        now: None,
+    }) {
         Ok(done) => {
             AnsiTransactionManager::commit_transaction(conn).map_err(super::commit_error)?;
             Ok(done)
@@ -89,8 +97,11 @@ pub fn write<T, E: From<Error>>(
     }
 }
 
-fn connection(pool: &Pool) -> Result<diesel::r2d2::PooledConnection<diesel::r2d2::ConnectionManager<Conn>>> {
-    pool.get().map_err(|error| Error::Unavailable(error.to_string()))
+fn connection(
+    pool: &Pool,
+) -> Result<diesel::r2d2::PooledConnection<diesel::r2d2::ConnectionManager<Conn>>> {
+    pool.get()
+        .map_err(|error| Error::Unavailable(error.to_string()))
 }
 
 pub fn migrate(pool: &Pool) -> Result<Vec<String>> {
@@ -105,7 +116,8 @@ pub fn migrate(pool: &Pool) -> Result<Vec<String>> {
 
 pub fn schema_difference(pool: &Pool) -> Result<SchemaDifference> {
     let mut conn = connection(pool)?;
-    let said = |error: Box<dyn std::error::Error + Send + Sync>| Error::Unavailable(error.to_string());
+    let said =
+        |error: Box<dyn std::error::Error + Send + Sync>| Error::Unavailable(error.to_string());
     let applied = match conn.applied_migrations() {
         Ok(applied) => applied.iter().map(ToString::to_string).collect::<Vec<_>>(),
         Err(error) => return Err(said(error)),
@@ -116,7 +128,15 @@ pub fn schema_difference(pool: &Pool) -> Result<SchemaDifference> {
         .map(|migration| migration.name().version().to_string())
         .collect();
     Ok(SchemaDifference {
-        missing: known.iter().filter(|v| !applied.contains(v)).cloned().collect(),
-        unknown: applied.iter().filter(|v| !known.contains(v)).cloned().collect(),
+        missing: known
+            .iter()
+            .filter(|v| !applied.contains(v))
+            .cloned()
+            .collect(),
+        unknown: applied
+            .iter()
+            .filter(|v| !known.contains(v))
+            .cloned()
+            .collect(),
     })
 }

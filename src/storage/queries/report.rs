@@ -52,7 +52,11 @@ impl ReportStore for Session<'_> {
                 sql::<Nullable<IdSql>>(&column(by(Dimension::Setup), "setup_id", "uuid")),
                 sql::<Nullable<Text>>(&column(by(Dimension::Sender), "sender", "text")),
                 sql::<Nullable<Text>>(&column(by(Dimension::Carrier), "carrier", "text")),
-                sql::<Nullable<SmallInt>>(&column(by(Dimension::FailureReason), "failure_reason", "smallint")),
+                sql::<Nullable<SmallInt>>(&column(
+                    by(Dimension::FailureReason),
+                    "failure_reason",
+                    "smallint",
+                )),
                 time_slice,
                 sql::<SmallInt>("voicemails.status"),
                 sql::<Nullable<SmallInt>>("voicemails.latency_bucket"),
@@ -65,25 +69,27 @@ impl ReportStore for Session<'_> {
         }
         let rows: Vec<SliceRow> = query.load(self.conn)?;
         rows.into_iter()
-            .map(|(use_case, setup, sender, carrier, reason, slice, code, bucket, count)| {
-                Ok(Slice {
-                    group: Group {
-                        use_case_id: use_case.map(Into::into),
-                        setup_id: setup.map(Into::into),
-                        sender,
-                        carrier,
-                        failure_reason: match by(Dimension::FailureReason) {
-                            true => Some(failure_reason("voicemails", reason)?),
-                            false => None,
+            .map(
+                |(use_case, setup, sender, carrier, reason, slice, code, bucket, count)| {
+                    Ok(Slice {
+                        group: Group {
+                            use_case_id: use_case.map(Into::into),
+                            setup_id: setup.map(Into::into),
+                            sender,
+                            carrier,
+                            failure_reason: match by(Dimension::FailureReason) {
+                                true => Some(failure_reason("voicemails", reason)?),
+                                false => None,
+                            },
+                            period_start_us: None,
                         },
-                        period_start_us: None,
-                    },
-                    slice,
-                    status: status(code)?,
-                    latency_bucket: bucket,
-                    count,
-                })
-            })
+                        slice,
+                        status: status(code)?,
+                        latency_bucket: bucket,
+                        count,
+                    })
+                },
+            )
             .collect()
     }
 }

@@ -3,7 +3,9 @@
 
 use diesel::prelude::*;
 
-use super::super::{Db, attempts, audios, hand_overs, phone_numbers, setups, use_cases, voicemails};
+use super::super::{
+    Db, attempts, audios, hand_overs, phone_numbers, setups, use_cases, voicemails,
+};
 use crate::domain::attempt::{Attempt, OutcomeKind};
 use crate::domain::delivery::{Delivery, HandOver};
 use crate::domain::failure::FailureReason;
@@ -48,7 +50,8 @@ impl SetupRow {
             workspace_id: WorkspaceId(self.workspace_id),
             display_name: self.display_name,
             carriers: from_json("setups", &self.carriers)?,
-            status: SetupStatus::from_code(self.status).ok_or_else(|| odd("setups", "status", self.status))?,
+            status: SetupStatus::from_code(self.status)
+                .ok_or_else(|| odd("setups", "status", self.status))?,
             status_detail: self.status_detail,
             create_time: self.create_time.0,
             update_time: self.update_time.0,
@@ -92,7 +95,8 @@ impl NumberRow {
             setup_id: self.setup_id.into(),
             number: PhoneNumber::from_stored(self.phone_number),
             display_name: self.display_name,
-            status: NumberStatus::from_code(self.status).ok_or_else(|| odd("phone_numbers", "status", self.status))?,
+            status: NumberStatus::from_code(self.status)
+                .ok_or_else(|| odd("phone_numbers", "status", self.status))?,
             carriers: from_json("phone_numbers", &self.carriers)?,
             create_time: self.create_time.0,
             update_time: self.update_time.0,
@@ -140,12 +144,15 @@ impl UseCaseRow {
     pub fn read(self) -> Result<UseCase> {
         let purpose = match self.purpose {
             None => None,
-            Some(code) => Some(Purpose::from_code(code).ok_or_else(|| odd("use_cases", "purpose", code))?),
+            Some(code) => {
+                Some(Purpose::from_code(code).ok_or_else(|| odd("use_cases", "purpose", code))?)
+            }
         };
         Ok(UseCase {
             id: self.id.into(),
             workspace_id: WorkspaceId(self.workspace_id),
-            channel: Channel::from_code(self.channel).ok_or_else(|| odd("use_cases", "channel", self.channel))?,
+            channel: Channel::from_code(self.channel)
+                .ok_or_else(|| odd("use_cases", "channel", self.channel))?,
             entity_name: self.entity_name,
             name: self.name,
             description: self.description,
@@ -175,9 +182,14 @@ impl AudioRow {
         let odd = |what: &str| Error::inconsistent("audios", what);
         Ok(Audio {
             id: self.id.into(),
-            sha256: self.sha256.try_into().map_err(|_| odd("sha256 has not 32 bytes"))?,
-            size_bytes: u64::try_from(self.size_bytes).map_err(|_| odd("size_bytes is negative"))?,
-            duration_ms: u32::try_from(self.duration_ms).map_err(|_| odd("duration_ms is negative"))?,
+            sha256: self
+                .sha256
+                .try_into()
+                .map_err(|_| odd("sha256 has not 32 bytes"))?,
+            size_bytes: u64::try_from(self.size_bytes)
+                .map_err(|_| odd("size_bytes is negative"))?,
+            duration_ms: u32::try_from(self.duration_ms)
+                .map_err(|_| odd("duration_ms is negative"))?,
             create_time: self.create_time.0,
         })
     }
@@ -361,7 +373,9 @@ impl AttemptRow {
     pub fn read(self) -> Result<Attempt> {
         let outcome = match self.outcome {
             None => None,
-            Some(code) => Some(OutcomeKind::from_code(code).ok_or_else(|| odd("attempts", "outcome", code))?),
+            Some(code) => {
+                Some(OutcomeKind::from_code(code).ok_or_else(|| odd("attempts", "outcome", code))?)
+            }
         };
         Ok(Attempt {
             number: self.number,

@@ -3,7 +3,9 @@
 use diesel::dsl::exists;
 use diesel::prelude::*;
 
-use super::super::{Db, create_requests, phone_numbers, setups, use_case_phone_numbers, use_cases, voicemails};
+use super::super::{
+    Db, create_requests, phone_numbers, setups, use_case_phone_numbers, use_cases, voicemails,
+};
 use super::Session;
 use super::lists::page;
 use super::rows::{NumberRow, SetupRow, to_json};
@@ -22,7 +24,12 @@ impl TelephonyStore for Session<'_> {
         Ok(())
     }
 
-    fn find_setup(&mut self, workspace: WorkspaceId, id: SetupId, lock: Lock) -> Result<Option<Setup>> {
+    fn find_setup(
+        &mut self,
+        workspace: WorkspaceId,
+        id: SetupId,
+        lock: Lock,
+    ) -> Result<Option<Setup>> {
         let query = setups::table
             .filter(setups::id.eq(Id::from(id)))
             .filter(setups::workspace_id.eq(workspace.0))
@@ -32,7 +39,12 @@ impl TelephonyStore for Session<'_> {
         row.map(SetupRow::read).transpose()
     }
 
-    fn list_setups(&mut self, workspace: WorkspaceId, statuses: &[SetupStatus], at: Page) -> Result<Vec<Setup>> {
+    fn list_setups(
+        &mut self,
+        workspace: WorkspaceId,
+        statuses: &[SetupStatus],
+        at: Page,
+    ) -> Result<Vec<Setup>> {
         let mut query = setups::table
             .filter(setups::workspace_id.eq(workspace.0))
             .filter(setups::delete_time.is_null())
@@ -71,7 +83,7 @@ impl TelephonyStore for Session<'_> {
         Error::unless_one("setups", rows)
     }
 
-    fn is_setup_in_use(&mut self, id: SetupId) -> Result<bool> {
+    fn is_setup_in_use(&mut self, workspace: WorkspaceId, id: SetupId) -> Result<bool> {
         let id = Id::from(id);
         let numbers = phone_numbers::table
             .filter(phone_numbers::setup_id.eq(id))
@@ -80,8 +92,16 @@ impl TelephonyStore for Session<'_> {
             .filter(use_cases::setup_id.eq(id))
             .filter(use_cases::delete_time.is_null());
         let under_way = voicemails::table
+            .filter(voicemails::workspace_id.eq(workspace.0))
             .filter(voicemails::setup_id.eq(id))
-            .filter(voicemails::status.eq_any(Status::ALL.iter().filter(|s| s.is_in_flight()).map(|s| *s as i16)));
+            .filter(
+                voicemails::status.eq_any(
+                    Status::ALL
+                        .iter()
+                        .filter(|s| s.is_in_flight())
+                        .map(|s| *s as i16),
+                ),
+            );
         Ok(diesel::select(exists(numbers)).get_result(self.conn)?
             || diesel::select(exists(cases)).get_result(self.conn)?
             || diesel::select(exists(under_way)).get_result(self.conn)?)
@@ -94,7 +114,12 @@ impl TelephonyStore for Session<'_> {
         Ok(())
     }
 
-    fn find_number(&mut self, workspace: WorkspaceId, id: PhoneNumberId, lock: Lock) -> Result<Option<SenderNumber>> {
+    fn find_number(
+        &mut self,
+        workspace: WorkspaceId,
+        id: PhoneNumberId,
+        lock: Lock,
+    ) -> Result<Option<SenderNumber>> {
         let query = phone_numbers::table
             .filter(phone_numbers::id.eq(Id::from(id)))
             .filter(phone_numbers::workspace_id.eq(workspace.0))
@@ -104,7 +129,12 @@ impl TelephonyStore for Session<'_> {
         row.map(NumberRow::read).transpose()
     }
 
-    fn list_numbers(&mut self, workspace: WorkspaceId, filter: &NumberFilter, at: Page) -> Result<Vec<SenderNumber>> {
+    fn list_numbers(
+        &mut self,
+        workspace: WorkspaceId,
+        filter: &NumberFilter,
+        at: Page,
+    ) -> Result<Vec<SenderNumber>> {
         let mut query = phone_numbers::table
             .filter(phone_numbers::workspace_id.eq(workspace.0))
             .filter(phone_numbers::delete_time.is_null())

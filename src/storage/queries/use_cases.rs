@@ -25,7 +25,12 @@ impl UseCaseStore for Session<'_> {
         Ok(())
     }
 
-    fn find_use_case(&mut self, workspace: WorkspaceId, id: UseCaseId, lock: Lock) -> Result<Option<UseCase>> {
+    fn find_use_case(
+        &mut self,
+        workspace: WorkspaceId,
+        id: UseCaseId,
+        lock: Lock,
+    ) -> Result<Option<UseCase>> {
         let query = use_cases::table
             .filter(use_cases::id.eq(Id::from(id)))
             .filter(use_cases::workspace_id.eq(workspace.0))
@@ -36,7 +41,12 @@ impl UseCaseStore for Session<'_> {
         Ok(self.with_numbers(vec![row.read()?])?.pop())
     }
 
-    fn list_use_cases(&mut self, workspace: WorkspaceId, filter: &UseCaseFilter, at: Page) -> Result<Vec<UseCase>> {
+    fn list_use_cases(
+        &mut self,
+        workspace: WorkspaceId,
+        filter: &UseCaseFilter,
+        at: Page,
+    ) -> Result<Vec<UseCase>> {
         let mut query = use_cases::table
             .filter(use_cases::workspace_id.eq(workspace.0))
             .filter(use_cases::delete_time.is_null())
@@ -56,7 +66,10 @@ impl UseCaseStore for Session<'_> {
             query = query.filter(use_cases::channel.eq_any(codes));
         }
         let rows: Vec<UseCaseRow> = page!(query, use_cases, at).load(self.conn)?;
-        let found = rows.into_iter().map(UseCaseRow::read).collect::<Result<_>>()?;
+        let found = rows
+            .into_iter()
+            .map(UseCaseRow::read)
+            .collect::<Result<_>>()?;
         self.with_numbers(found)
     }
 
@@ -112,7 +125,11 @@ impl UseCaseStore for Session<'_> {
         Ok(())
     }
 
-    fn sender_candidates(&mut self, use_case: UseCaseId, carriers: &[String]) -> Result<Vec<Candidate>> {
+    fn sender_candidates(
+        &mut self,
+        use_case: UseCaseId,
+        carriers: &[String],
+    ) -> Result<Vec<Candidate>> {
         let last_used = voicemails::table
             .filter(voicemails::workspace_id.eq(phone_numbers::workspace_id))
             .filter(voicemails::sender.eq(phone_numbers::phone_number))

@@ -83,7 +83,11 @@ impl VoicemailStore for Session<'_> {
         Ok(inserted == 1)
     }
 
-    fn find_voicemail(&mut self, workspace: WorkspaceId, id: VoicemailId) -> Result<Option<Voicemail>> {
+    fn find_voicemail(
+        &mut self,
+        workspace: WorkspaceId,
+        id: VoicemailId,
+    ) -> Result<Option<Voicemail>> {
         let found: Option<(VoicemailRow, AudioRow)> = voicemails::table
             .inner_join(audios::table)
             .filter(voicemails::id.eq(Id::from(id)))
@@ -91,38 +95,69 @@ impl VoicemailStore for Session<'_> {
             .select((VoicemailRow::as_select(), AudioRow::as_select()))
             .first(self.conn)
             .optional()?;
-        let Some((row, audio)) = found else { return Ok(None) };
+        let Some((row, audio)) = found else {
+            return Ok(None);
+        };
         let mut voicemail = row.read(audio)?;
         voicemail.attempts = self.find_attempts(id)?;
         Ok(Some(voicemail))
     }
 
-    fn find_request(&mut self, workspace: WorkspaceId, request_id: &str) -> Result<Option<(Voicemail, Vec<u8>)>> {
+    fn find_request(
+        &mut self,
+        workspace: WorkspaceId,
+        request_id: &str,
+    ) -> Result<Option<(Voicemail, Vec<u8>)>> {
         let found: Option<(VoicemailRow, AudioRow, Vec<u8>)> = voicemails::table
             .inner_join(audios::table)
             .filter(voicemails::workspace_id.eq(workspace.0))
             .filter(voicemails::request_id.eq(request_id))
-            .select((VoicemailRow::as_select(), AudioRow::as_select(), voicemails::request_hash))
+            .select((
+                VoicemailRow::as_select(),
+                AudioRow::as_select(),
+                voicemails::request_hash,
+            ))
             .first(self.conn)
             .optional()?;
-        let Some((row, audio, hash)) = found else { return Ok(None) };
+        let Some((row, audio, hash)) = found else {
+            return Ok(None);
+        };
         let mut voicemail = row.read(audio)?;
         voicemail.attempts = self.find_attempts(voicemail.id)?;
         Ok(Some((voicemail, hash)))
     }
 
-    fn list_voicemails(&mut self, workspace: WorkspaceId, filter: &VoicemailFilter, at: Page) -> Result<Vec<Voicemail>> {
-        let rows: Vec<(VoicemailRow, AudioRow)> = list_query!(workspace, filter, at).load(self.conn)?;
-        rows.into_iter().map(|(row, audio)| row.read(audio)).collect()
+    fn list_voicemails(
+        &mut self,
+        workspace: WorkspaceId,
+        filter: &VoicemailFilter,
+        at: Page,
+    ) -> Result<Vec<Voicemail>> {
+        let rows: Vec<(VoicemailRow, AudioRow)> =
+            list_query!(workspace, filter, at).load(self.conn)?;
+        rows.into_iter()
+            .map(|(row, audio)| row.read(audio))
+            .collect()
     }
 
-    fn explain_list(&mut self, workspace: WorkspaceId, filter: &VoicemailFilter, at: Page) -> Result<String> {
+    fn explain_list(
+        &mut self,
+        workspace: WorkspaceId,
+        filter: &VoicemailFilter,
+        at: Page,
+    ) -> Result<String> {
         Explain(list_query!(workspace, filter, at)).text(self.conn)
     }
 
-    fn last_sender(&mut self, use_case: UseCaseId, recipient: &PhoneNumber) -> Result<Option<PhoneNumber>> {
+    fn last_sender(
+        &mut self,
+        workspace: WorkspaceId,
+        use_case: UseCaseId,
+        recipient: &PhoneNumber,
+    ) -> Result<Option<PhoneNumber>> {
         let not_sent = [Status::Cancelled as i16, Status::Skipped as i16];
         let sender: Option<String> = voicemails::table
+            .filter(voicemails::workspace_id.eq(workspace.0))
             .filter(voicemails::use_case_id.eq(Id::from(use_case)))
             .filter(voicemails::recipient.eq(recipient.e164()))
             .filter(voicemails::status.ne_all(not_sent))
@@ -133,9 +168,17 @@ impl VoicemailStore for Session<'_> {
         Ok(sender.map(PhoneNumber::from_stored))
     }
 
-    fn is_use_case_in_flight(&mut self, use_case: UseCaseId) -> Result<bool> {
-        let in_flight = Status::ALL.iter().filter(|s| s.is_in_flight()).map(|s| *s as i16);
+    fn is_use_case_in_flight(
+        &mut self,
+        workspace: WorkspaceId,
+        use_case: UseCaseId,
+    ) -> Result<bool> {
+        let in_flight = Status::ALL
+            .iter()
+            .filter(|s| s.is_in_flight())
+            .map(|s| *s as i16);
         let under_way = voicemails::table
+            .filter(voicemails::workspace_id.eq(workspace.0))
             .filter(voicemails::use_case_id.eq(Id::from(use_case)))
             .filter(voicemails::status.eq_any(in_flight));
         Ok(diesel::select(exists(under_way)).get_result(self.conn)?)

@@ -45,7 +45,9 @@ impl TestApp {
         let data = tempfile::tempdir().unwrap();
         let clock = ManualClock::new(Time::from_micros(START_US));
         let config = config(&database, data.path(), file);
-        let running = Running::start(config, Clock::Manual(clock.clone())).await.unwrap();
+        let running = Running::start(config, Clock::Manual(clock.clone()))
+            .await
+            .unwrap();
         let channel = Channel::from_shared(format!("http://{}", running.grpc_addr()))
             .unwrap()
             .connect()
@@ -60,7 +62,12 @@ impl TestApp {
             use_case_id: String::new(),
             setup_id: String::new(),
         };
-        let listed = app.use_cases().list_use_cases(pb::ListUseCasesRequest::default()).await.unwrap().into_inner();
+        let listed = app
+            .use_cases()
+            .list_use_cases(pb::ListUseCasesRequest::default())
+            .await
+            .unwrap()
+            .into_inner();
         app.use_case_id.clone_from(&listed.use_cases[0].id);
         app.setup_id.clone_from(&listed.use_cases[0].setup_id);
         app
@@ -87,28 +94,62 @@ impl TestApp {
     }
 
     /// Streams it in chunks of 64 KiB.
-    pub async fn send(&self, metadata: pb::SendVoicemailMetadata, audio: &[u8]) -> Result<pb::Voicemail, Status> {
-        let sent = self.voicemails().send_voicemail(tokio_stream::iter(messages(metadata, audio))).await?;
+    pub async fn send(
+        &self,
+        metadata: pb::SendVoicemailMetadata,
+        audio: &[u8],
+    ) -> Result<pb::Voicemail, Status> {
+        let sent = self
+            .voicemails()
+            .send_voicemail(tokio_stream::iter(messages(metadata, audio)))
+            .await?;
         Ok(sent.into_inner().voicemail.unwrap())
     }
 
     /// With the sample audio that the first start stored.
-    pub async fn send_stored(&self, change: impl FnOnce(&mut pb::SendVoicemailMetadata)) -> Result<pb::Voicemail, Status> {
+    pub async fn send_stored(
+        &self,
+        change: impl FnOnce(&mut pb::SendVoicemailMetadata),
+    ) -> Result<pb::Voicemail, Status> {
         let mut metadata = self.metadata();
         metadata.audio_id = self.sample_audio_id().await;
         change(&mut metadata);
-        let request = pb::CreateVoicemailRequest { metadata: Some(metadata), audio: Default::default() };
-        Ok(self.voicemails().create_voicemail(request).await?.into_inner().voicemail.unwrap())
+        let request = pb::CreateVoicemailRequest {
+            metadata: Some(metadata),
+            audio: Default::default(),
+        };
+        Ok(self
+            .voicemails()
+            .create_voicemail(request)
+            .await?
+            .into_inner()
+            .voicemail
+            .unwrap())
     }
 
     pub async fn sample_audio_id(&self) -> String {
         let chunks = messages_of_upload(ringless::app::SAMPLE_MP3);
-        self.voicemails().upload_audio(tokio_stream::iter(chunks)).await.unwrap().into_inner().audio.unwrap().id
+        self.voicemails()
+            .upload_audio(tokio_stream::iter(chunks))
+            .await
+            .unwrap()
+            .into_inner()
+            .audio
+            .unwrap()
+            .id
     }
 
     pub async fn get(&self, id: &str) -> pb::Voicemail {
-        let request = pb::GetVoicemailRequest { voicemail_id: id.to_owned() };
-        self.voicemails().get_voicemail(request).await.unwrap().into_inner().voicemail.unwrap()
+        let request = pb::GetVoicemailRequest {
+            voicemail_id: id.to_owned(),
+        };
+        self.voicemails()
+            .get_voicemail(request)
+            .await
+            .unwrap()
+            .into_inner()
+            .voicemail
+            .unwrap()
     }
 
     /// Looks until it has this status. The deadline is generous: it only keeps a failure from hanging.
@@ -119,7 +160,11 @@ impl TestApp {
             if voicemail.status() == status {
                 return voicemail;
             }
-            assert!(tokio::time::Instant::now() < deadline, "still {:?}", voicemail);
+            assert!(
+                tokio::time::Instant::now() < deadline,
+                "still {:?}",
+                voicemail
+            );
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
@@ -139,30 +184,47 @@ pub fn config(database: &TestDatabase, data: &std::path::Path, file: &str) -> Co
     Config::build(given, FileConfig::parse(file).unwrap()).unwrap()
 }
 
-pub fn messages(metadata: pb::SendVoicemailMetadata, audio: &[u8]) -> Vec<pb::SendVoicemailRequest> {
+pub fn messages(
+    metadata: pb::SendVoicemailMetadata,
+    audio: &[u8],
+) -> Vec<pb::SendVoicemailRequest> {
     use pb::send_voicemail_request::Payload;
-    let chunks = audio.chunks(65_536).map(|chunk| Payload::AudioChunk(chunk.to_vec().into()));
+    let chunks = audio
+        .chunks(65_536)
+        .map(|chunk| Payload::AudioChunk(chunk.to_vec().into()));
     std::iter::once(Payload::Metadata(metadata))
         .chain(chunks)
-        .map(|payload| pb::SendVoicemailRequest { payload: Some(payload) })
+        .map(|payload| pb::SendVoicemailRequest {
+            payload: Some(payload),
+        })
         .collect()
 }
 
 pub fn messages_of_upload(audio: &[u8]) -> Vec<pb::UploadAudioRequest> {
     use pb::upload_audio_request::Payload;
-    let chunks = audio.chunks(65_536).map(|chunk| Payload::AudioChunk(chunk.to_vec().into()));
+    let chunks = audio
+        .chunks(65_536)
+        .map(|chunk| Payload::AudioChunk(chunk.to_vec().into()));
     std::iter::once(Payload::Metadata(pb::UploadAudioMetadata {}))
         .chain(chunks)
-        .map(|payload| pb::UploadAudioRequest { payload: Some(payload) })
+        .map(|payload| pb::UploadAudioRequest {
+            payload: Some(payload),
+        })
         .collect()
 }
 
 /// Code, reason and metadata of an error that has all its details.
 pub fn facts(status: &Status) -> (Code, String, std::collections::BTreeMap<String, String>) {
     let details = status.get_error_details();
-    let info = details.error_info().unwrap_or_else(|| panic!("no ErrorInfo in {status:?}"));
+    let info = details
+        .error_info()
+        .unwrap_or_else(|| panic!("no ErrorInfo in {status:?}"));
     assert_eq!(info.domain, "ringless");
-    (status.code(), info.reason.clone(), info.metadata.clone().into_iter().collect())
+    (
+        status.code(),
+        info.reason.clone(),
+        info.metadata.clone().into_iter().collect(),
+    )
 }
 
 pub fn reason(status: &Status) -> String {
@@ -174,7 +236,12 @@ pub fn bad_fields(status: &Status) -> Vec<String> {
     let details = status.get_error_details();
     details
         .bad_request()
-        .map(|bad| bad.field_violations.iter().map(|v| v.field.clone()).collect())
+        .map(|bad| {
+            bad.field_violations
+                .iter()
+                .map(|v| v.field.clone())
+                .collect()
+        })
         .unwrap_or_default()
 }
 

@@ -58,11 +58,8 @@ impl Scene {
         let one: Arc<dyn Carrier> = Arc::new(carrier.clone());
         let registry = Registry::of([("vendor".to_owned(), one)]);
         let known = registry.clone();
-        let (setup_id, use_case_id, number_ids) = test
-            .store
-            .write(move |tx| make(tx, &known))
-            .await
-            .unwrap();
+        let (setup_id, use_case_id, number_ids) =
+            test.store.write(move |tx| make(tx, &known)).await.unwrap();
         Scene {
             test,
             carrier,
@@ -95,7 +92,10 @@ impl Scene {
             .write(move |tx| {
                 let bytes = mp3(seed);
                 let walked = audio::judge(&bytes)?;
-                let input = AudioInput::New { audio: ringless::ops::audio::describe(&walked), bytes };
+                let input = AudioInput::New {
+                    audio: ringless::ops::audio::describe(&walked),
+                    bytes,
+                };
                 let accepting = Accepting {
                     workspace: WORKSPACE,
                     registry: &registry,
@@ -122,7 +122,11 @@ impl Scene {
     pub fn runner_with(&self, registry: Registry) -> Runner {
         Runner {
             store: self.test.store.clone(),
-            delivering: Delivering { registry, rules: self.rules.clone(), lease: LEASE },
+            delivering: Delivering {
+                registry,
+                rules: self.rules.clone(),
+                lease: LEASE,
+            },
             call_timeout: Duration::from_secs(30),
             metrics: Metrics::new(),
             chance: || 0.5,
@@ -150,7 +154,11 @@ impl Scene {
     }
 
     pub async fn get(&self, id: VoicemailId) -> Voicemail {
-        self.test.store.read(move |tx| voicemails::get(tx, WORKSPACE, id)).await.unwrap()
+        self.test
+            .store
+            .read(move |tx| voicemails::get(tx, WORKSPACE, id))
+            .await
+            .unwrap()
     }
 
     pub fn advance(&self, by: Duration) {
@@ -163,8 +171,15 @@ impl Scene {
 }
 
 /// An approved setup with two numbers, and a use case that has both.
-fn make(tx: &mut dyn Tx, registry: &Registry) -> Result<(SetupId, UseCaseId, Vec<PhoneNumberId>), OpError> {
-    let new = NewSetup { display_name: "Scripted".to_owned(), carriers: vec!["vendor".to_owned()], request_id: None };
+fn make(
+    tx: &mut dyn Tx,
+    registry: &Registry,
+) -> Result<(SetupId, UseCaseId, Vec<PhoneNumberId>), OpError> {
+    let new = NewSetup {
+        display_name: "Scripted".to_owned(),
+        carriers: vec!["vendor".to_owned()],
+        request_id: None,
+    };
     let setup = setups::create(tx, WORKSPACE, &new, registry)?;
     let setup = setups::approve(tx, WORKSPACE, setup.id, registry)?;
     let new = NewUseCase {

@@ -54,22 +54,36 @@ impl TestDatabase {
     pub fn new(engine: Engine) -> TestDatabase {
         let folder = tempfile::tempdir().unwrap();
         let (url, drop_name) = match engine {
-            Engine::Sqlite => (format!("sqlite://{}", folder.path().join("ringless.db").display()), None),
+            Engine::Sqlite => (
+                format!("sqlite://{}", folder.path().join("ringless.db").display()),
+                None,
+            ),
             Engine::Postgres => {
                 let name = format!("test_{}", uuid::Uuid::now_v7().simple());
                 admin(&format!("CREATE DATABASE {name}"));
-                let (server, _) = server_url().rsplit_once('/').map(|(s, d)| (s.to_owned(), d.to_owned())).unwrap();
+                let (server, _) = server_url()
+                    .rsplit_once('/')
+                    .map(|(s, d)| (s.to_owned(), d.to_owned()))
+                    .unwrap();
                 (format!("{server}/{name}"), Some(name))
             }
         };
-        TestDatabase { engine, url, _folder: folder, drop_name }
+        TestDatabase {
+            engine,
+            url,
+            _folder: folder,
+            drop_name,
+        }
     }
 
     /// Runs SQL past the program, in each database's own words.
     pub fn sql(&self, sqlite: &str, postgres: &str) {
         match self.engine {
             Engine::Sqlite => self.sqlite().batch_execute(sqlite).unwrap(),
-            Engine::Postgres => PgConnection::establish(&self.url).unwrap().batch_execute(postgres).unwrap(),
+            Engine::Postgres => PgConnection::establish(&self.url)
+                .unwrap()
+                .batch_execute(postgres)
+                .unwrap(),
         }
     }
 
@@ -83,7 +97,12 @@ impl TestDatabase {
         let query = diesel::sql_query(format!("SELECT ({query}) AS n"));
         match self.engine {
             Engine::Sqlite => query.get_result::<Row>(&mut self.sqlite()).unwrap().n,
-            Engine::Postgres => query.get_result::<Row>(&mut PgConnection::establish(&self.url).unwrap()).unwrap().n,
+            Engine::Postgres => {
+                query
+                    .get_result::<Row>(&mut PgConnection::establish(&self.url).unwrap())
+                    .unwrap()
+                    .n
+            }
         }
     }
 
@@ -101,7 +120,12 @@ impl TestDatabase {
             line: String,
         }
         let lines: Vec<String> = match self.engine {
-            Engine::Sqlite => diesel::sql_query(explain).load::<Detail>(&mut self.sqlite()).unwrap().into_iter().map(|l| l.detail).collect(),
+            Engine::Sqlite => diesel::sql_query(explain)
+                .load::<Detail>(&mut self.sqlite())
+                .unwrap()
+                .into_iter()
+                .map(|l| l.detail)
+                .collect(),
             Engine::Postgres => diesel::sql_query(explain)
                 .load::<Plan>(&mut PgConnection::establish(&self.url).unwrap())
                 .unwrap()
@@ -113,7 +137,8 @@ impl TestDatabase {
     }
 
     fn sqlite(&self) -> SqliteConnection {
-        let mut conn = SqliteConnection::establish(self.url.trim_start_matches("sqlite://")).unwrap();
+        let mut conn =
+            SqliteConnection::establish(self.url.trim_start_matches("sqlite://")).unwrap();
         conn.batch_execute("PRAGMA busy_timeout = 5000").unwrap();
         conn
     }
@@ -134,7 +159,10 @@ pub fn server_url() -> String {
 }
 
 fn admin(sql: &str) {
-    PgConnection::establish(&server_url()).unwrap().batch_execute(sql).unwrap();
+    PgConnection::establish(&server_url())
+        .unwrap()
+        .batch_execute(sql)
+        .unwrap();
 }
 
 /// A migrated store with a clock of its own.
@@ -150,18 +178,28 @@ impl TestStore {
         let clock = ManualClock::new(Time::from_micros(START_US));
         let store = open(&database, &clock);
         store.migrate().await.unwrap();
-        TestStore { store, clock, database }
+        TestStore {
+            store,
+            clock,
+            database,
+        }
     }
 
     pub fn advance(&self, by: Duration) {
         self.clock.advance(by);
     }
 
-    pub async fn write<T: Send + 'static>(&self, work: impl FnOnce(&mut dyn Tx) -> Result<T, Error> + Send + 'static) -> T {
+    pub async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut dyn Tx) -> Result<T, Error> + Send + 'static,
+    ) -> T {
         self.store.write(work).await.unwrap()
     }
 
-    pub async fn read<T: Send + 'static>(&self, work: impl FnOnce(&mut dyn Tx) -> Result<T, Error> + Send + 'static) -> T {
+    pub async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut dyn Tx) -> Result<T, Error> + Send + 'static,
+    ) -> T {
         self.store.read(work).await.unwrap()
     }
 }

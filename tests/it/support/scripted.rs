@@ -10,9 +10,18 @@ use ringless::domain::doubt::DoubtTraits;
 use ringless::domain::ids::{HandOverId, VoicemailId};
 use ringless::domain::phone::PhoneNumber;
 
-pub const NEITHER: DoubtTraits = DoubtTraits { repeatable_for: None, askable: false };
-pub const ASKABLE: DoubtTraits = DoubtTraits { repeatable_for: None, askable: true };
-pub const REPEATABLE: DoubtTraits = DoubtTraits { repeatable_for: Some(Duration::from_secs(3_600)), askable: false };
+pub const NEITHER: DoubtTraits = DoubtTraits {
+    repeatable_for: None,
+    askable: false,
+};
+pub const ASKABLE: DoubtTraits = DoubtTraits {
+    repeatable_for: None,
+    askable: true,
+};
+pub const REPEATABLE: DoubtTraits = DoubtTraits {
+    repeatable_for: Some(Duration::from_secs(3_600)),
+    askable: false,
+};
 
 /// What it was given in one call.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,13 +87,28 @@ impl Carrier for Scripted {
             request: call.request,
             sender: call.message.sender,
         });
-        let outcome = self.outcomes.lock().unwrap().pop_front().unwrap_or(Outcome::Delivered);
-        Box::pin(async move { (outcome, CarrierWords::new("ref-1", "code", "the carrier's words")) })
+        let outcome = self
+            .outcomes
+            .lock()
+            .unwrap()
+            .pop_front()
+            .unwrap_or(Outcome::Delivered);
+        Box::pin(async move {
+            (
+                outcome,
+                CarrierWords::new("ref-1", "code", "the carrier's words"),
+            )
+        })
     }
 
     fn ask(&self, _: Question) -> BoxFuture<'_, (Answer, CarrierWords)> {
         *self.asked.lock().unwrap() += 1;
-        let answer = self.answers.lock().unwrap().pop_front().unwrap_or(Answer::NoAnswer);
+        let answer = self
+            .answers
+            .lock()
+            .unwrap()
+            .pop_front()
+            .unwrap_or(Answer::NoAnswer);
         Box::pin(async move { (answer, CarrierWords::default()) })
     }
 }
