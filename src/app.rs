@@ -109,6 +109,7 @@ impl Running {
         let layer = CallLayer {
             closed: closed.clone(),
             metrics: metrics.clone(),
+            uploads: uploads.clone(),
         };
         servers.spawn(serve_grpc(routes, layer, grpc_listener, stop.clone()));
         servers.spawn(serve_http(http::public(), http_listener, stop.clone()));
@@ -216,6 +217,7 @@ impl Running {
         self.stop_worker.send_replace(true);
         tokio::time::sleep(self.config.drain_delay).await;
         self.closed.store(true, Ordering::SeqCst);
+        self.readiness.close();
         self.stop_servers.send_replace(true);
         let finishing = async {
             while let Some(ended) = self.servers.join_next().await {

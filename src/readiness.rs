@@ -25,6 +25,8 @@ pub struct State {
     /// `None`: the database answers and its schema is this program's; else why not.
     pub database_fault: Option<&'static str>,
     pub draining: bool,
+    /// No calls are taken any more.
+    pub closed: bool,
     /// The worker loop runs here and has not failed.
     pub worker: bool,
 }
@@ -47,6 +49,7 @@ impl Readiness {
         let start = State {
             database_fault: Some("not looked at yet"),
             draining: false,
+            closed: false,
             worker: false,
         };
         Readiness {
@@ -62,6 +65,11 @@ impl Readiness {
     /// From here on this process says that it is not ready.
     pub fn drain(&self) {
         self.state.send_modify(|state| state.draining = true);
+    }
+
+    /// The last thing to be said: whoever watches the health of a service is let go.
+    pub fn close(&self) {
+        self.state.send_modify(|state| state.closed = true);
     }
 
     /// The worker's word after each round: did the database serve it?
@@ -94,6 +102,7 @@ impl Readiness {
             let after = State {
                 database_fault: fault,
                 draining: state.draining,
+                closed: state.closed,
                 worker,
             };
             let changed = *state != after;
@@ -103,10 +112,17 @@ impl Readiness {
     }
 
     /// Passes every change on to the health service until the task is ended.
-    pub async fn tell_health(self, health: HealthReporter, roles: Roles) {
+    pub async fn tell_health(self, mut health: HealthReporter, roles: Roles) {
         let mut changes = self.state.subscribe();
         loop {
             let state = changes.borrow_and_update().clone();
+            if state.closed {
+                // A stream of Health.Watch would keep its connection open for ever.
+                for service in HEALTH_SERVICES.into_iter().chain([HEALTH_WORKER]) {
+                    health.clear_service_status(service).await;
+                }
+                return;
+            }
             let word = |is_serving| {
                 if is_serving {
                     ServingStatus::Serving

@@ -5,6 +5,7 @@
 
 #[path = "docs/architecture.rs"]
 mod architecture;
+#[cfg(any())] // until the command line is there
 #[path = "docs/compose.rs"]
 mod compose;
 #[path = "docs/errors.rs"]
@@ -13,6 +14,7 @@ mod errors;
 mod links;
 #[path = "docs/proto.rs"]
 mod proto;
+#[cfg(any())] // until the command line is there
 #[path = "docs/readme.rs"]
 mod readme;
 #[path = "docs/service_config.rs"]

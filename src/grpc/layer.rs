@@ -14,7 +14,8 @@ use tower::{Layer, Service};
 use tracing::Instrument;
 
 use super::status::{REQUEST_ID, Repeat, to_status};
-use crate::intake::Arrivals;
+use super::voicemail_service::CREATE_BYTES_MAX;
+use crate::intake::{Arrivals, Meter, Uploads};
 use crate::ops::error::OpError;
 use crate::telemetry::Metrics;
 
@@ -23,11 +24,15 @@ const REQUEST_ID_HEADER: HeaderName = HeaderName::from_static("x-request-id");
 /// Bytes of an id that a caller may choose for a call.
 const REQUEST_ID_BYTES_MAX: usize = 128;
 
+/// The one method whose audio comes in one message.
+const CREATE_VOICEMAIL: &str = "ringless.v1.VoicemailService/CreateVoicemail";
+
 #[derive(Clone)]
 pub struct CallLayer {
     /// Set: no calls are taken any more, but for health.
     pub closed: Arc<AtomicBool>,
     pub metrics: Metrics,
+    pub uploads: Uploads,
 }
 
 impl<S> Layer<S> for CallLayer {
@@ -70,13 +75,20 @@ where
         let is_closed =
             self.layer.closed.load(Ordering::SeqCst) && !method.starts_with("grpc.health.");
         let arrivals = Arrivals::new();
+        // The library reads this one's message whole, with up to 3 MiB of audio, before we see it.
+        let is_whole = method == CREATE_VOICEMAIL;
+        let meter = is_whole.then(|| Arc::new(self.layer.uploads.meter()));
         let mut request = request.map(|body| {
             Body::new(Watched {
                 body,
                 arrivals: arrivals.clone(),
+                meter: meter.clone(),
             })
         });
         request.extensions_mut().insert(arrivals);
+        if let Some(meter) = meter {
+            request.extensions_mut().insert(meter);
+        }
         let metrics = self.layer.metrics.clone();
         // The service that was polled ready is the one that is called; a clone takes its place.
         let ready = self.inner.clone();
@@ -86,10 +98,16 @@ where
             if is_closed {
                 return Ok(to_status(OpError::ShuttingDown, Repeat::Safe).into_http());
             }
-            let answered = inner.call(request).await;
-            if let Ok(response) = &answered {
-                let code = tonic::Status::from_header_map(response.headers())
+            let mut answered = inner.call(request).await;
+            if let Ok(response) = &mut answered {
+                let mut code = tonic::Status::from_header_map(response.headers())
                     .map_or(tonic::Code::Ok, |status| status.code());
+                if is_whole && code == tonic::Code::OutOfRange {
+                    // The library's word for a message above the decoding limit.
+                    let status = to_status(too_large(), Repeat::Safe);
+                    code = status.code();
+                    *response = status.into_http();
+                }
                 metrics.call(&method, code);
                 tracing::debug!(rpc.code = ?code, "call answered");
             }
@@ -116,10 +134,18 @@ fn given_id(request: &Request<Body>) -> Option<String> {
     is_fit.then(|| text.to_owned())
 }
 
-/// Notes when bytes come.
+fn too_large() -> OpError {
+    OpError::AudioTooLargeForOneMessage {
+        given: None,
+        allowed: CREATE_BYTES_MAX,
+    }
+}
+
+/// Notes when bytes come, and counts those of a message that is read whole.
 struct Watched {
     body: Body,
     arrivals: Arrivals,
+    meter: Option<Arc<Meter>>,
 }
 
 impl http_body::Body for Watched {
@@ -131,8 +157,12 @@ impl http_body::Body for Watched {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, tonic::Status>>> {
         let frame = Pin::new(&mut self.body).poll_frame(context);
-        if let Poll::Ready(Some(Ok(_))) = &frame {
+        if let Poll::Ready(Some(Ok(frame))) = &frame {
             self.arrivals.note();
+            let bytes = frame.data_ref().map_or(0, |data| data.len() as u64);
+            if let Some(Err(refused)) = self.meter.as_ref().map(|meter| meter.take(bytes)) {
+                return Poll::Ready(Some(Err(to_status(refused, Repeat::Safe))));
+            }
         }
         frame
     }

@@ -33,9 +33,11 @@ use crate::storage::Store;
 use crate::telemetry::Metrics;
 use crate::worker::Wake;
 
-/// The largest message that is decoded: well above every limit of the contract, so that a caller
-/// who passes one of them hears our answer and not the library's.
-pub const DECODED_BYTES_MAX: usize = 16 * 1_024 * 1_024;
+/// The largest message that is decoded: above every limit of the contract, so that a caller who
+/// passes one of them hears our answer; of what is larger still the library tells us, and we answer.
+pub const DECODED_BYTES_MAX: usize = 4 * 1_024 * 1_024;
+/// The same for the services whose messages are small.
+const DECODED_SMALL_BYTES_MAX: usize = 1_024 * 1_024;
 /// HTTP/2 windows: what a client may send unread. Small enough that a thousand connections cost
 /// little, large enough for an upload at the speed of a local network.
 pub const STREAM_WINDOW_BYTES: u32 = 256 * 1_024;
@@ -121,10 +123,10 @@ pub fn routes(
     let voicemails = voicemail_service::Voicemails(api);
     Ok(Routes::new(health)
         .add_service(
-            TelephonyServiceServer::new(telephony).max_decoding_message_size(DECODED_BYTES_MAX),
+            TelephonyServiceServer::new(telephony).max_decoding_message_size(DECODED_SMALL_BYTES_MAX),
         )
         .add_service(
-            UseCaseServiceServer::new(use_cases).max_decoding_message_size(DECODED_BYTES_MAX),
+            UseCaseServiceServer::new(use_cases).max_decoding_message_size(DECODED_SMALL_BYTES_MAX),
         )
         .add_service(
             VoicemailServiceServer::new(voicemails).max_decoding_message_size(DECODED_BYTES_MAX),

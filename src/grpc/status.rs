@@ -79,6 +79,13 @@ impl Wire {
         self
     }
 
+    fn with_given(self, key: &'static str, value: Option<impl ToString>) -> Wire {
+        match value {
+            Some(value) => self.with(key, value),
+            None => self,
+        }
+    }
+
     fn retry(mut self, wait: Duration) -> Wire {
         self.retry = Some(wait);
         self
@@ -208,16 +215,27 @@ fn argument(error: &OpError) -> Option<Wire> {
             format!("message {number} of the stream is {got}; allowed here is {expected}. Send metadata first and once, then chunks"),
         )
         .map(|wire| wire.with("message_number", number).with("got", got).with("expected", expected)),
-        OpError::ChunkTooLarge { given, allowed } => bad(
-            ErrorReason::ChunkTooLarge,
-            format!("a chunk has {given} bytes; at most {allowed} are allowed. Send chunks of 64 KiB"),
-        )
-        .map(|wire| wire.with("chunk_bytes", given).with("chunk_bytes_max", allowed)),
-        OpError::AudioTooLargeForOneMessage { given, allowed } => bad(
-            ErrorReason::AudioTooLarge,
-            format!("the audio has {given} bytes; CreateVoicemail takes at most {allowed}. Send it in chunks with SendVoicemail"),
-        )
-        .map(|wire| wire.with("size_bytes_max", allowed).with("use_method", "SendVoicemail")),
+        // The size is not known where the library refused the message before it was read.
+        OpError::ChunkTooLarge { given, allowed } => {
+            let size = given.map_or(format!("more than {allowed}"), |given| given.to_string());
+            let message = format!(
+                "a chunk has {size} bytes; at most {allowed} are allowed. Send chunks of 64 KiB"
+            );
+            bad(ErrorReason::ChunkTooLarge, message).map(|wire| {
+                wire.with_given("chunk_bytes", *given)
+                    .with("chunk_bytes_max", allowed)
+            })
+        }
+        OpError::AudioTooLargeForOneMessage { given, allowed } => {
+            let size = given.map_or(format!("more than {allowed}"), |given| given.to_string());
+            let message = format!(
+                "the audio has {size} bytes; CreateVoicemail takes at most {allowed}. Send it in chunks with SendVoicemail"
+            );
+            bad(ErrorReason::AudioTooLarge, message).map(|wire| {
+                wire.with("size_bytes_max", allowed)
+                    .with("use_method", "SendVoicemail")
+            })
+        }
         OpError::InvalidPageToken => bad(
             ErrorReason::InvalidPageToken,
             "the page_token is not one of this list: it was changed, or the other arguments were. Take the next_page_token of the page before, with the same arguments".to_owned(),

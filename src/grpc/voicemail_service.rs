@@ -16,7 +16,7 @@ use super::pb::send_voicemail_request::Payload as SendPayload;
 use super::pb::upload_audio_request::Payload as UploadPayload;
 use super::pb::voicemail_service_server::VoicemailService;
 use super::status::refuse_blind_repeat;
-use super::{Answer, Api, DECODED_BYTES_MAX, Repeat, answer, pb, to_status};
+use super::{Answer, Api, Repeat, answer, pb, to_status};
 use crate::audio::{BYTES_MAX, Judge, Refusal};
 use crate::domain::ids::{AudioId, VoicemailId};
 use crate::intake::{Arrivals, Body, CHUNK_BYTES_MAX, Incoming, Part, Received};
@@ -93,7 +93,7 @@ impl Voicemails {
             Some(_) => stored_audio(judged)?,
             None if given > CREATE_BYTES_MAX && given <= BYTES_MAX => {
                 return Err(OpError::AudioTooLargeForOneMessage {
-                    given,
+                    given: Some(given),
                     allowed: CREATE_BYTES_MAX,
                 });
             }
@@ -268,9 +268,9 @@ where
         Ok(message) => Ok(part(message)),
         // The library's word for a message above the decoding limit, of which it does not say the size.
         Err(status) if status.code() == Code::OutOfRange => Err(OpError::ChunkTooLarge {
-            given: DECODED_BYTES_MAX as u64 + 1,
-            allowed: CHUNK_BYTES_MAX,
-        }),
+                given: None,
+                allowed: CHUNK_BYTES_MAX,
+            }),
         Err(_) => Err(OpError::CallerGone),
     })
 }
@@ -313,7 +313,8 @@ impl VoicemailService for Voicemails {
         &self,
         request: Request<pb::CreateVoicemailRequest>,
     ) -> Answer<pb::CreateVoicemailResponse> {
-        let (metadata, _, request) = request.into_parts();
+        // The extensions hold the message's room in the memory budget until the call is done.
+        let (metadata, _extensions, request) = request.into_parts();
         let has_id = request
             .metadata
             .as_ref()

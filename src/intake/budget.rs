@@ -30,6 +30,15 @@ struct Inner {
     spooled: AtomicU64,
 }
 
+impl Inner {
+    fn take_memory(&self, bytes: u64) -> bool {
+        let within = |used: u64| (used + bytes <= self.memory_max).then_some(used + bytes);
+        self.memory_used
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, within)
+            .is_ok()
+    }
+}
+
 impl Uploads {
     pub fn new(memory_bytes: u64, spool_bytes: u64, spool_dir: PathBuf) -> Uploads {
         Uploads(Arc::new(Inner {
@@ -56,10 +65,22 @@ impl Uploads {
                 uploads: self.clone(),
                 memory: 0,
             }),
-            Err(_) => Err(OpError::TooManyUploads {
-                uploads_max,
-                retry: RETRY_AFTER,
-            }),
+            Err(_) => Err(self.refusal()),
+        }
+    }
+
+    /// A meter for a message that is read whole before anybody sees it.
+    pub fn meter(&self) -> Meter {
+        Meter {
+            uploads: self.clone(),
+            taken: AtomicU64::new(0),
+        }
+    }
+
+    fn refusal(&self) -> OpError {
+        OpError::TooManyUploads {
+            uploads_max: self.0.uploads_max,
+            retry: RETRY_AFTER,
         }
     }
 
@@ -79,6 +100,31 @@ impl Uploads {
     }
 }
 
+/// Counts the bytes of one message that is read whole, against the memory budget; given back when
+/// it is dropped.
+#[derive(Debug)]
+pub struct Meter {
+    uploads: Uploads,
+    taken: AtomicU64,
+}
+
+impl Meter {
+    pub fn take(&self, bytes: u64) -> Result<()> {
+        if self.uploads.0.take_memory(bytes) {
+            self.taken.fetch_add(bytes, Ordering::SeqCst);
+            return Ok(());
+        }
+        Err(self.uploads.refusal())
+    }
+}
+
+impl Drop for Meter {
+    fn drop(&mut self) {
+        let taken = self.taken.load(Ordering::SeqCst);
+        self.uploads.0.memory_used.fetch_sub(taken, Ordering::SeqCst);
+    }
+}
+
 /// The room of one upload, given back when it is dropped.
 #[derive(Debug)]
 pub struct Reservation {
@@ -89,16 +135,11 @@ pub struct Reservation {
 impl Reservation {
     /// Takes `bytes` of the memory budget; `false` where it is used up.
     pub(super) fn take_memory(&mut self, bytes: u64) -> bool {
-        let inner = &self.uploads.0;
-        let taken = inner
-            .memory_used
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |used| {
-                (used + bytes <= inner.memory_max).then_some(used + bytes)
-            });
-        if taken.is_ok() {
+        let is_taken = self.uploads.0.take_memory(bytes);
+        if is_taken {
             self.memory += bytes;
         }
-        taken.is_ok()
+        is_taken
     }
 
     /// An unlinked file of its own: gone with its handle, also after a crash.

@@ -7,7 +7,7 @@ mod budget;
 
 pub use arrivals::Arrivals;
 pub use body::Body;
-pub use budget::{Reservation, Uploads};
+pub use budget::{Meter, Reservation, Uploads};
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -167,7 +167,7 @@ pub struct Received {
 pub fn check_chunk(given: u64) -> Result<()> {
     match given > CHUNK_BYTES_MAX {
         true => Err(OpError::ChunkTooLarge {
-            given,
+            given: Some(given),
             allowed: CHUNK_BYTES_MAX,
         }),
         false => Ok(()),

@@ -76,7 +76,7 @@ async fn a_chunk_of_1_mib_is_the_largest() {
         matches!(
             refused,
             OpError::ChunkTooLarge {
-                given: 1_048_577,
+                given: Some(1_048_577),
                 ..
             }
         ),
@@ -200,4 +200,20 @@ async fn an_upload_ends_after_120_seconds_in_all() {
         "{refused:?}"
     );
     assert_eq!(start.elapsed().as_secs(), 120);
+}
+
+#[test]
+fn a_message_that_is_read_whole_is_held_to_the_memory_budget() {
+    let uploads = uploads(100, BYTES_MAX);
+    let (first, second) = (uploads.meter(), uploads.meter());
+    assert!(first.take(60).is_ok());
+    assert!(second.take(40).is_ok());
+    assert!(matches!(
+        second.take(1),
+        Err(OpError::TooManyUploads { .. })
+    ));
+    drop(first);
+    assert!(second.take(60).is_ok());
+    drop(second);
+    assert_eq!(uploads.memory_used(), 0);
 }

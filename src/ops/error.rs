@@ -128,9 +128,9 @@ pub enum OpError {
     #[error("audio is refused: {0}")]
     Audio(#[from] Refusal),
     #[error("audio for one message is too large")]
-    AudioTooLargeForOneMessage { given: u64, allowed: u64 },
+    AudioTooLargeForOneMessage { given: Option<u64>, allowed: u64 },
     #[error("a chunk is too large")]
-    ChunkTooLarge { given: u64, allowed: u64 },
+    ChunkTooLarge { given: Option<u64>, allowed: u64 },
     #[error("the stream is out of order")]
     StreamOrder {
         /// The message's number, from 1.

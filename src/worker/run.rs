@@ -9,8 +9,10 @@ use crate::carrier::{Call, Question};
 use crate::config::WorkerConfig;
 use crate::domain::attempt::{Answer, CarrierWords, Outcome};
 use crate::domain::delivery::Delivery;
-use crate::domain::ids::LeaseToken;
-use crate::ops::deliver::{self, CallPlan, Claimed, Delivering, NextMove, QuestionPlan, Task};
+use crate::domain::ids::{AudioId, LeaseToken};
+use crate::ops::deliver::{
+    self, CallPlan, Claimed, Delivering, NextMove, QuestionPlan, Task, TaskKind,
+};
 use crate::ops::error::OpError;
 use crate::ops::{Result, audio};
 use crate::storage::{Error, Store};
@@ -103,16 +105,13 @@ impl Runner {
     }
 
     async fn try_run(&self, task: &Task) -> Result<()> {
-        let (delivering, held, chance) = (self.delivering.clone(), task.clone(), (self.chance)());
-        let audio_id = task.delivery.audio_id;
+        let (delivering, held) = (self.delivering.clone(), task.clone());
+        let chance = (self.chance)();
         // Read before the attempt is written, so that nothing can fail between that and the call.
-        let audio = self
-            .store
-            .read(move |tx| tx.read_audio(audio_id))
-            .await
-            .map_err(OpError::from)?;
-        let audio = audio
-            .ok_or_else(|| OpError::Internal("the audio of a voicemail is gone".to_owned()))?;
+        let audio = match task.kind {
+            TaskKind::Send | TaskKind::Rescue => self.read_audio(task.delivery.audio_id).await?,
+            TaskKind::Ask => Vec::new(),
+        };
         let next = self
             .store
             .write(move |tx| deliver::begin(tx, &delivering, &held, chance))
@@ -126,6 +125,13 @@ impl Runner {
             }
             NextMove::Lost => Ok(()),
         }
+    }
+
+    async fn read_audio(&self, id: AudioId) -> Result<Vec<u8>> {
+        let audio = self.store.read(move |tx| tx.read_audio(id)).await;
+        audio
+            .map_err(OpError::from)?
+            .ok_or_else(|| OpError::Internal("the audio of a voicemail is gone".to_owned()))
     }
 
     async fn call(&self, plan: CallPlan, audio: Vec<u8>) -> Result<()> {

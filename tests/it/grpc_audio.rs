@@ -267,10 +267,9 @@ async fn a_chunk_is_held_to_one_mebibyte(engine: Engine) {
         assert_eq!(sent.is_ok(), is_taken, "{size}");
         if let Err(refused) = sent {
             let (_, reason, metadata) = facts(&refused);
-            assert_eq!(
-                (reason.as_str(), metadata["chunk_bytes"].as_str()),
-                ("CHUNK_TOO_LARGE", size.to_string().as_str())
-            );
+            // The size of a message that was not read is not known.
+            let given = (size < 4_000_000).then(|| size.to_string());
+            assert_eq!((reason.as_str(), metadata.get("chunk_bytes").cloned()), ("CHUNK_TOO_LARGE", given));
         }
     }
 }

@@ -212,7 +212,13 @@ async fn the_unary_twin_does_the_same(engine: Engine) {
     };
     const LIMIT: usize = 3 * 1_024 * 1_024;
     let fresh = || Some(app.metadata());
-    for (size, is_taken) in [(LIMIT - 1, true), (LIMIT, true), (LIMIT + 1, false)] {
+    for (size, is_taken) in [
+        (LIMIT - 1, true),
+        (LIMIT, true),
+        (LIMIT + 1, false),
+        // Above what is decoded at all.
+        (2 * LIMIT, false),
+    ] {
         let done = create(fresh(), padded(size)).await;
         assert_eq!(done.is_ok(), is_taken, "{size}");
         if let Err(refused) = done {

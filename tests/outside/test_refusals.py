@@ -138,11 +138,15 @@ class Refusals(Case):
             ),
             (
                 f"{USE_CASES}/UpdateUseCase",
-                {"use_case": {"id": self.use_case.id}, "update_mask": "channel"},
+                {"use_case": {"id": self.use_case.id}, "update_mask": {"paths": ["channel"]}},
                 "update_mask",
             ),
             (f"{TELEPHONY}/GetSetup", {"setup_id": "x"}, "setup_id"),
-            (f"{TELEPHONY}/UpdateSetup", {"setup": {"id": self.setup.id}, "update_mask": "status"}, "update_mask"),
+            (
+                f"{TELEPHONY}/UpdateSetup",
+                {"setup": {"id": self.setup.id}, "update_mask": {"paths": ["status"]}},
+                "update_mask",
+            ),
             (f"{TELEPHONY}/GetPhoneNumber", {"phone_number_id": "x"}, "phone_number_id"),
         ]
         for method, request, field in calls:
