@@ -24,7 +24,8 @@ use crate::ops::seed::{self, Seeded};
 use crate::readiness::Readiness;
 use crate::storage::{Error, Store, StoreOptions};
 use crate::telemetry::Metrics;
-use crate::worker::{Runner, Wake, Worker};
+use crate::wake::Wake;
+use crate::worker::{Runner, Worker};
 
 /// The spoken sample that an empty database is given.
 pub const SAMPLE_MP3: &[u8] = include_bytes!("../assets/demo.mp3");
@@ -208,16 +209,13 @@ impl Running {
         }
     }
 
-    /// Turns unready first, serves for the drain delay, then takes no more calls; what runs may
-    /// finish, within [`STOP_WITHIN`] in all. A hand-over that does not is rescued at its lease's end.
+    /// Turns unready, serves for the drain delay, then takes no more calls; what runs may finish,
+    /// within [`STOP_WITHIN`] in all. A hand-over that does not is rescued at its lease's end.
     pub async fn stop(mut self) -> anyhow::Result<()> {
         let deadline = tokio::time::Instant::now() + STOP_WITHIN;
-        self.readiness.drain();
-        // Nothing new is claimed from here on; what is claimed goes on while calls are drained.
-        self.stop_worker.send_replace(true);
+        self.drain();
         tokio::time::sleep(self.config.drain_delay).await;
-        self.closed.store(true, Ordering::SeqCst);
-        self.readiness.close();
+        self.close();
         self.stop_servers.send_replace(true);
         let finishing = async {
             while let Some(ended) = self.servers.join_next().await {
@@ -234,6 +232,19 @@ impl Running {
         }
         self.watchers.shutdown().await;
         Ok(())
+    }
+
+    /// The first step of a stop: readiness and health turn, and nothing new is claimed. Calls are
+    /// still served, because those who call have yet to notice.
+    pub fn drain(&self) {
+        self.readiness.drain();
+        self.stop_worker.send_replace(true);
+    }
+
+    /// The second step: no more calls are taken; those under way go on.
+    pub fn close(&self) {
+        self.closed.store(true, Ordering::SeqCst);
+        self.readiness.close();
     }
 }
 

@@ -6,12 +6,15 @@
 //! and a verb of [`ops`] does the work in one unit of work of [`storage`]. From there the
 //! [`worker`] claims what is due, hands it to a [`carrier`], and records what came of it
 //! (`ops/deliver`). Every rule that needs no I/O lives in [`domain`]: the table of statuses is
-//! [`domain::voicemail::apply`], the course of a delivery [`domain::delivery`].
+//! [`domain::status::apply`], the course of a delivery [`domain::delivery`].
 //!
 //! [`app`] builds all of it once and owns the order of stopping; [`config`] has every setting;
 //! [`clock`] is the only place that reads the time. docs/ARCHITECTURE.md has the whole map.
 
-#![allow(clippy::duplicate_mod, reason = "the queries are compiled once for each database")]
+#![allow(
+    clippy::duplicate_mod,
+    reason = "the queries are compiled once for each database"
+)]
 
 pub mod app;
 pub mod audio;
@@ -26,4 +29,5 @@ pub mod ops;
 pub mod readiness;
 pub mod storage;
 pub mod telemetry;
+pub mod wake;
 pub mod worker;

@@ -10,9 +10,17 @@ use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
 use crate::config::Roles;
-use crate::grpc::{HEALTH_SERVICES, HEALTH_WORKER};
 use crate::storage::{Error, Store};
 use crate::telemetry::Metrics;
+
+/// What `grpc.health.v1` is asked about: the process, each service, and the worker.
+const HEALTH_SERVICES: [&str; 4] = [
+    "",
+    "ringless.v1.TelephonyService",
+    "ringless.v1.UseCaseService",
+    "ringless.v1.VoicemailService",
+];
+const HEALTH_WORKER: &str = "ringless.worker";
 
 /// Between two looks at the database.
 const LOOK_EVERY: Duration = Duration::from_secs(1);

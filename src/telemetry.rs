@@ -16,7 +16,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::domain::attempt::OutcomeKind;
 use crate::domain::failure::FailureReason;
-use crate::domain::voicemail::Status;
+use crate::domain::status::Status;
 
 /// What is logged where nothing else is asked for. The database library's own complaints about
 /// each failed connection are ours to make, once.

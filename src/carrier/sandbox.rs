@@ -29,7 +29,7 @@ use crate::domain::attempt::{Answer, CarrierWords, Outcome};
 use crate::domain::doubt::DoubtTraits;
 use crate::domain::failure::FailureReason;
 use crate::domain::phone::PhoneNumber;
-use crate::domain::voicemail::End;
+use crate::domain::status::End;
 
 pub mod mailbox;
 

@@ -109,7 +109,7 @@ pub fn exit_code(status: i32) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::voicemail::Status;
+    use crate::domain::status::Status;
 
     #[test]
     fn each_end_has_its_exit_code_and_what_is_open_has_6() {

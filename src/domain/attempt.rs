@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::failure::FailureReason;
+use super::status::End;
 use super::time::Time;
-use super::voicemail::End;
 
 /// An attempt as stored. It is written down before the call begins, without an outcome.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -12,8 +12,8 @@ use super::ids::{
 use super::phone::PhoneNumber;
 use super::report::bucket_of;
 use super::retry;
+use super::status::{End, Event, Refused, Status, apply};
 use super::time::Time;
-use super::voicemail::{End, Event, Refused, Status, apply};
 
 /// The columns of a voicemail that delivery reads and writes.
 #[derive(Debug, Clone, PartialEq, Eq)]

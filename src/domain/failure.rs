@@ -1,7 +1,7 @@
 //! Why a voicemail was not delivered: one vocabulary for every carrier. The carrier's own code
 //! and words are kept beside it, on the attempt.
 
-use super::voicemail::Status;
+use super::status::Status;
 
 macro_rules! reasons {
     ($($name:ident = $code:literal, $text:literal => $status:ident;)+) => {

@@ -12,6 +12,7 @@ pub mod phone;
 pub mod report;
 pub mod retry;
 pub mod sender;
+pub mod status;
 pub mod telephony;
 pub mod time;
 pub mod use_case;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::failure::FailureReason;
 use super::ids::{SetupId, UseCaseId};
-use super::voicemail::Status;
+use super::status::Status;
 
 /// Longest span of one report.
 pub const SPAN_MAX: Duration = Duration::from_secs(400 * 24 * 3_600);

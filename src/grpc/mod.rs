@@ -29,9 +29,9 @@ use crate::intake::Uploads;
 use crate::ops::error::{OpError, Result};
 use crate::ops::queue::QueueGauge;
 use crate::ops::send_voicemail::Accepting;
-use crate::storage::Store;
+use crate::storage::{Store, Tx};
 use crate::telemetry::Metrics;
-use crate::worker::Wake;
+use crate::wake::Wake;
 
 /// The largest message that is decoded: above every limit of the contract, so that a caller who
 /// passes one of them hears our answer; of what is larger still the library tells us, and we answer.
@@ -101,6 +101,24 @@ impl Api {
         }
     }
 
+    /// A unit of work that changes nothing.
+    async fn read<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Api, &mut dyn Tx) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let api = self.clone();
+        self.store.read(move |tx| work(&api, tx)).await
+    }
+
+    /// A unit of work in one transaction.
+    async fn write<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Api, &mut dyn Tx) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let api = self.clone();
+        self.store.write(move |tx| work(&api, tx)).await
+    }
+
     /// A permit to put an upload together.
     async fn finishing(&self) -> Result<tokio::sync::SemaphorePermit<'_>> {
         self.finishing
@@ -123,7 +141,8 @@ pub fn routes(
     let voicemails = voicemail_service::Voicemails(api);
     Ok(Routes::new(health)
         .add_service(
-            TelephonyServiceServer::new(telephony).max_decoding_message_size(DECODED_SMALL_BYTES_MAX),
+            TelephonyServiceServer::new(telephony)
+                .max_decoding_message_size(DECODED_SMALL_BYTES_MAX),
         )
         .add_service(
             UseCaseServiceServer::new(use_cases).max_decoding_message_size(DECODED_SMALL_BYTES_MAX),
@@ -134,15 +153,6 @@ pub fn routes(
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?))
 }
-
-/// The health keys: each service, and the worker.
-pub const HEALTH_SERVICES: [&str; 4] = [
-    "",
-    "ringless.v1.TelephonyService",
-    "ringless.v1.UseCaseService",
-    "ringless.v1.VoicemailService",
-];
-pub const HEALTH_WORKER: &str = "ringless.worker";
 
 /// The descriptors of error details are there too, so that grpcurl prints them readably.
 fn reflection() -> tonic_reflection::server::Builder<'static> {

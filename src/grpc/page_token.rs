@@ -6,13 +6,39 @@ use hmac::{Hmac, Mac};
 use prost::Message;
 use sha2::Sha256;
 
+use crate::domain::telephony::{SenderNumber, Setup};
 use crate::domain::time::Time;
+use crate::domain::use_case::UseCase;
 use crate::ops::error::{OpError, Result};
+use crate::storage::Page;
 
 /// Makes and reads tokens with the service's own key, the same in every process on one database.
 #[derive(Clone)]
 pub struct PageTokens {
     key: Vec<u8>,
+}
+
+/// A row's place in its list.
+pub trait Placed {
+    fn place(&self) -> (Time, uuid::Uuid);
+}
+
+impl Placed for Setup {
+    fn place(&self) -> (Time, uuid::Uuid) {
+        (self.create_time, self.id.uuid())
+    }
+}
+
+impl Placed for SenderNumber {
+    fn place(&self) -> (Time, uuid::Uuid) {
+        (self.create_time, self.id.uuid())
+    }
+}
+
+impl Placed for UseCase {
+    fn place(&self) -> (Time, uuid::Uuid) {
+        (self.create_time, self.id.uuid())
+    }
 }
 
 /// Time and id of the last row, then 16 bytes of HMAC-SHA256.
@@ -68,6 +94,38 @@ impl PageTokens {
             .map_err(|_| OpError::InvalidPageToken)?;
         let id = uuid::Uuid::from_slice(id).map_err(|_| OpError::InvalidPageToken)?;
         Ok(Some((Time::from_micros(micros), id)))
+    }
+
+    /// The page that a token stands for, and one row more, which tells whether another follows.
+    pub fn page(
+        &self,
+        token: &str,
+        limit: i64,
+        arguments: &impl Message,
+        list: &str,
+    ) -> Result<Page> {
+        let after = self.read(token, arguments, list)?;
+        Ok(Page {
+            limit: limit + 1,
+            after,
+        })
+    }
+
+    /// Takes the row too many away, and gives the token of the page that it begins.
+    pub fn next<T: Placed>(
+        &self,
+        found: &mut Vec<T>,
+        limit: i64,
+        arguments: &impl Message,
+        list: &str,
+    ) -> String {
+        if (found.len() as i64) <= limit {
+            return String::new();
+        }
+        found.pop();
+        let last = found.last().map(Placed::place);
+        last.map(|(time, id)| self.make(time, id, arguments, list))
+            .unwrap_or_default()
     }
 
     fn mac(&self, place: &[u8], arguments: &impl Message, list: &str) -> Hmac<Sha256> {

@@ -4,53 +4,47 @@ use std::sync::Arc;
 
 use tonic::Request;
 
-use super::convert::Fields;
 use super::convert::telephony::{
     new_number, new_setup, number_change, setup_change, suspension, to_number, to_setup,
 };
+use super::convert::{Fields, required_id};
 use super::pb::telephony_service_server::TelephonyService;
 use super::status::refuse_blind_repeat;
-use super::{Answer, Api, Repeat, answer, pb};
+use super::{Answer, Api, Repeat, answer, pb, to_status};
 use crate::domain::ids::{PhoneNumberId, SetupId, UseCaseId};
 use crate::domain::telephony::{NumberStatus, SenderNumber, Setup, SetupStatus};
 use crate::ops::error::Result;
 use crate::ops::{phone_numbers, setups};
-use crate::storage::{NumberFilter, Page, Tx};
+use crate::storage::{NumberFilter, Tx};
 
 pub struct Telephony(pub Arc<Api>);
 
 impl Telephony {
-    /// A verb on one setup, in one unit of work.
-    async fn setup(
+    /// A verb on one setup. What waited for it may go on after, so the worker is woken.
+    async fn change_setup(
         &self,
         setup_id: &str,
         verb: impl FnOnce(&Api, &mut dyn Tx, SetupId) -> Result<Setup> + Send + 'static,
     ) -> Result<pb::Setup> {
-        let mut fields = Fields::default();
-        let id = fields.id("setup_id", setup_id, SetupId::parse);
-        let id = fields.finish(id)?;
-        let api = self.0.clone();
-        let setup = self.0.store.write(move |tx| verb(&api, tx, id)).await?;
+        let id = required_id("setup_id", setup_id, SetupId::parse)?;
+        let setup = self.0.write(move |api, tx| verb(api, tx, id)).await?;
         self.0.wake.wake();
         Ok(to_setup(setup))
     }
 
-    /// A verb on one phone number, in one unit of work.
-    async fn number(
+    async fn set_number_status(
         &self,
         phone_number_id: &str,
-        verb: impl FnOnce(&Api, &mut dyn Tx, PhoneNumberId) -> Result<SenderNumber> + Send + 'static,
+        status: NumberStatus,
     ) -> Result<pb::PhoneNumber> {
-        let mut fields = Fields::default();
-        let id = fields.id("phone_number_id", phone_number_id, PhoneNumberId::parse);
-        let id = fields.finish(id)?;
-        let api = self.0.clone();
-        Ok(to_number(
-            self.0.store.write(move |tx| verb(&api, tx, id)).await?,
-        ))
+        let id = required_id("phone_number_id", phone_number_id, PhoneNumberId::parse)?;
+        let verb = move |api: &Api, tx: &mut dyn Tx| {
+            phone_numbers::set_status(tx, api.workspace, id, status)
+        };
+        Ok(to_number(self.0.write(verb).await?))
     }
 
-    async fn list_all_setups(
+    async fn page_of_setups(
         &self,
         mut request: pb::ListSetupsRequest,
     ) -> Result<pb::ListSetupsResponse> {
@@ -60,45 +54,22 @@ impl Telephony {
         let limit = fields.page_size(size);
         let statuses = fields.codes("statuses", &request.statuses, SetupStatus::from_code);
         fields.finish(Some(()))?;
-        let after = self.0.page_tokens.read(&token, &request, "setups")?;
-        let workspace = self.0.workspace;
-        let page = Page {
-            limit: limit + 1,
-            after,
-        };
-        let mut found = self
+        let page = self.0.page_tokens.page(&token, limit, &request, "setups")?;
+        let list =
+            move |api: &Api, tx: &mut dyn Tx| Ok(tx.list_setups(api.workspace, &statuses, page)?);
+        let mut found = self.0.read(list).await?;
+        let next_page_token = self
             .0
-            .store
-            .read(move |tx| tx.list_setups(workspace, &statuses, page))
-            .await?;
-        let next_page_token = match found.len() as i64 > limit {
-            false => String::new(),
-            true => {
-                found.pop();
-                found
-                    .last()
-                    .map(|last| {
-                        self.0.page_tokens.make(
-                            last.create_time,
-                            last.id.uuid(),
-                            &request,
-                            "setups",
-                        )
-                    })
-                    .unwrap_or_default()
-            }
-        };
-        let setups = found
-            .into_iter()
-            .map(|setup| to_setup(setups::shown(setup, &self.0.registry)))
-            .collect();
+            .page_tokens
+            .next(&mut found, limit, &request, "setups");
+        let shown = |setup: Setup| to_setup(setups::shown(setup, &self.0.registry));
         Ok(pb::ListSetupsResponse {
-            setups,
+            setups: found.into_iter().map(shown).collect(),
             next_page_token,
         })
     }
 
-    async fn list_all_numbers(
+    async fn page_of_numbers(
         &self,
         mut request: pb::ListPhoneNumbersRequest,
     ) -> Result<pb::ListPhoneNumbersResponse> {
@@ -112,37 +83,14 @@ impl Telephony {
             statuses: fields.codes("statuses", &request.statuses, NumberStatus::from_code),
         };
         fields.finish(Some(()))?;
-        let after = self.0.page_tokens.read(&token, &request, "phone_numbers")?;
-        let workspace = self.0.workspace;
-        let page = Page {
-            limit: limit + 1,
-            after,
-        };
-        let mut found = self
-            .0
-            .store
-            .read(move |tx| tx.list_numbers(workspace, &filter, page))
-            .await?;
-        let next_page_token = match found.len() as i64 > limit {
-            false => String::new(),
-            true => {
-                found.pop();
-                found
-                    .last()
-                    .map(|last| {
-                        self.0.page_tokens.make(
-                            last.create_time,
-                            last.id.uuid(),
-                            &request,
-                            "phone_numbers",
-                        )
-                    })
-                    .unwrap_or_default()
-            }
-        };
-        let phone_numbers = found.into_iter().map(to_number).collect();
+        let tokens = &self.0.page_tokens;
+        let page = tokens.page(&token, limit, &request, "phone_numbers")?;
+        let list =
+            move |api: &Api, tx: &mut dyn Tx| Ok(tx.list_numbers(api.workspace, &filter, page)?);
+        let mut found: Vec<SenderNumber> = self.0.read(list).await?;
+        let next_page_token = tokens.next(&mut found, limit, &request, "phone_numbers");
         Ok(pb::ListPhoneNumbersResponse {
-            phone_numbers,
+            phone_numbers: found.into_iter().map(to_number).collect(),
             next_page_token,
         })
     }
@@ -155,21 +103,17 @@ impl TelephonyService for Telephony {
         request: Request<pb::CreateSetupRequest>,
     ) -> Answer<pb::CreateSetupResponse> {
         let (metadata, _, request) = request.into_parts();
-        let api = self.0.clone();
-        let new = new_setup(request).map_err(|error| super::to_status(error, Repeat::Safe))?;
+        let new = new_setup(request).map_err(|error| to_status(error, Repeat::Safe))?;
         let repeat = Repeat::if_given(&new.request_id, "CreateSetup");
-        refuse_blind_repeat(&metadata, repeat).map_err(|error| super::to_status(error, repeat))?;
+        refuse_blind_repeat(&metadata, repeat).map_err(|error| to_status(error, repeat))?;
         let done = self
             .0
-            .store
-            .write(move |tx| setups::create(tx, api.workspace, &new, &api.registry))
+            .write(move |api, tx| setups::create(tx, api.workspace, &new, &api.registry))
             .await;
-        answer(
-            done.map(|setup| pb::CreateSetupResponse {
-                setup: Some(to_setup(setup)),
-            }),
-            repeat,
-        )
+        let to_response = |setup| pb::CreateSetupResponse {
+            setup: Some(to_setup(setup)),
+        };
+        answer(done.map(to_response), repeat)
     }
 
     async fn get_setup(
@@ -177,21 +121,15 @@ impl TelephonyService for Telephony {
         request: Request<pb::GetSetupRequest>,
     ) -> Answer<pb::GetSetupResponse> {
         let done = async {
-            let mut fields = Fields::default();
-            let id = fields.id("setup_id", &request.get_ref().setup_id, SetupId::parse);
-            let id = fields.finish(id)?;
-            let api = self.0.clone();
+            let id = required_id("setup_id", &request.get_ref().setup_id, SetupId::parse)?;
             self.0
-                .store
-                .read(move |tx| setups::get(tx, api.workspace, id, &api.registry))
+                .read(move |api, tx| setups::get(tx, api.workspace, id, &api.registry))
                 .await
         };
-        answer(
-            done.await.map(|setup| pb::GetSetupResponse {
-                setup: Some(to_setup(setup)),
-            }),
-            Repeat::Safe,
-        )
+        let to_response = |setup| pb::GetSetupResponse {
+            setup: Some(to_setup(setup)),
+        };
+        answer(done.await.map(to_response), Repeat::Safe)
     }
 
     async fn list_setups(
@@ -199,7 +137,7 @@ impl TelephonyService for Telephony {
         request: Request<pb::ListSetupsRequest>,
     ) -> Answer<pb::ListSetupsResponse> {
         answer(
-            self.list_all_setups(request.into_inner()).await,
+            self.page_of_setups(request.into_inner()).await,
             Repeat::Safe,
         )
     }
@@ -210,21 +148,13 @@ impl TelephonyService for Telephony {
     ) -> Answer<pb::UpdateSetupResponse> {
         let done = async {
             let (id, change) = setup_change(request.into_inner())?;
-            let api = self.0.clone();
-            let setup = self
-                .0
-                .store
-                .write(move |tx| setups::update(tx, api.workspace, id, &change, &api.registry))
-                .await?;
-            self.0.wake.wake();
-            Ok(setup)
+            let verb = move |api: &Api, tx: &mut dyn Tx, id| {
+                setups::update(tx, api.workspace, id, &change, &api.registry)
+            };
+            self.change_setup(&id.to_string(), verb).await
         };
-        answer(
-            done.await.map(|setup| pb::UpdateSetupResponse {
-                setup: Some(to_setup(setup)),
-            }),
-            Repeat::Safe,
-        )
+        let to_response = |setup| pb::UpdateSetupResponse { setup: Some(setup) };
+        answer(done.await.map(to_response), Repeat::Safe)
     }
 
     async fn delete_setup(
@@ -232,13 +162,9 @@ impl TelephonyService for Telephony {
         request: Request<pb::DeleteSetupRequest>,
     ) -> Answer<pb::DeleteSetupResponse> {
         let done = async {
-            let mut fields = Fields::default();
-            let id = fields.id("setup_id", &request.get_ref().setup_id, SetupId::parse);
-            let id = fields.finish(id)?;
-            let workspace = self.0.workspace;
+            let id = required_id("setup_id", &request.get_ref().setup_id, SetupId::parse)?;
             self.0
-                .store
-                .write(move |tx| setups::delete(tx, workspace, id))
+                .write(move |api, tx| setups::delete(tx, api.workspace, id))
                 .await
         };
         answer(
@@ -253,11 +179,9 @@ impl TelephonyService for Telephony {
     ) -> Answer<pb::ApproveSetupResponse> {
         let verb =
             |api: &Api, tx: &mut dyn Tx, id| setups::approve(tx, api.workspace, id, &api.registry);
-        let done = self.setup(&request.get_ref().setup_id, verb).await;
-        answer(
-            done.map(|setup| pb::ApproveSetupResponse { setup: Some(setup) }),
-            Repeat::Safe,
-        )
+        let done = self.change_setup(&request.get_ref().setup_id, verb).await;
+        let to_response = |setup| pb::ApproveSetupResponse { setup: Some(setup) };
+        answer(done.map(to_response), Repeat::Safe)
     }
 
     async fn suspend_setup(
@@ -269,13 +193,10 @@ impl TelephonyService for Telephony {
             let verb = move |api: &Api, tx: &mut dyn Tx, id| {
                 setups::suspend(tx, api.workspace, id, &reason, &api.registry)
             };
-            self.setup(&id.to_string(), verb).await
+            self.change_setup(&id.to_string(), verb).await
         };
-        answer(
-            done.await
-                .map(|setup| pb::SuspendSetupResponse { setup: Some(setup) }),
-            Repeat::Safe,
-        )
+        let to_response = |setup| pb::SuspendSetupResponse { setup: Some(setup) };
+        answer(done.await.map(to_response), Repeat::Safe)
     }
 
     async fn resume_setup(
@@ -284,11 +205,9 @@ impl TelephonyService for Telephony {
     ) -> Answer<pb::ResumeSetupResponse> {
         let verb =
             |api: &Api, tx: &mut dyn Tx, id| setups::resume(tx, api.workspace, id, &api.registry);
-        let done = self.setup(&request.get_ref().setup_id, verb).await;
-        answer(
-            done.map(|setup| pb::ResumeSetupResponse { setup: Some(setup) }),
-            Repeat::Safe,
-        )
+        let done = self.change_setup(&request.get_ref().setup_id, verb).await;
+        let to_response = |setup| pb::ResumeSetupResponse { setup: Some(setup) };
+        answer(done.map(to_response), Repeat::Safe)
     }
 
     async fn create_phone_number(
@@ -296,22 +215,18 @@ impl TelephonyService for Telephony {
         request: Request<pb::CreatePhoneNumberRequest>,
     ) -> Answer<pb::CreatePhoneNumberResponse> {
         let (metadata, _, request) = request.into_parts();
-        let new = new_number(request, &self.0.numbers)
-            .map_err(|error| super::to_status(error, Repeat::Safe))?;
+        let new =
+            new_number(request, &self.0.numbers).map_err(|error| to_status(error, Repeat::Safe))?;
         let repeat = Repeat::if_given(&new.request_id, "CreatePhoneNumber");
-        refuse_blind_repeat(&metadata, repeat).map_err(|error| super::to_status(error, repeat))?;
-        let workspace = self.0.workspace;
+        refuse_blind_repeat(&metadata, repeat).map_err(|error| to_status(error, repeat))?;
         let done = self
             .0
-            .store
-            .write(move |tx| phone_numbers::create(tx, workspace, &new))
+            .write(move |api, tx| phone_numbers::create(tx, api.workspace, &new))
             .await;
-        answer(
-            done.map(|number| pb::CreatePhoneNumberResponse {
-                phone_number: Some(to_number(number)),
-            }),
-            repeat,
-        )
+        let to_response = |number| pb::CreatePhoneNumberResponse {
+            phone_number: Some(to_number(number)),
+        };
+        answer(done.map(to_response), repeat)
     }
 
     async fn get_phone_number(
@@ -319,25 +234,16 @@ impl TelephonyService for Telephony {
         request: Request<pb::GetPhoneNumberRequest>,
     ) -> Answer<pb::GetPhoneNumberResponse> {
         let done = async {
-            let mut fields = Fields::default();
-            let id = fields.id(
-                "phone_number_id",
-                &request.get_ref().phone_number_id,
-                PhoneNumberId::parse,
-            );
-            let id = fields.finish(id)?;
-            let workspace = self.0.workspace;
+            let text = &request.get_ref().phone_number_id;
+            let id = required_id("phone_number_id", text, PhoneNumberId::parse)?;
             self.0
-                .store
-                .read(move |tx| phone_numbers::get(tx, workspace, id))
+                .read(move |api, tx| phone_numbers::get(tx, api.workspace, id))
                 .await
         };
-        answer(
-            done.await.map(|number| pb::GetPhoneNumberResponse {
-                phone_number: Some(to_number(number)),
-            }),
-            Repeat::Safe,
-        )
+        let to_response = |number| pb::GetPhoneNumberResponse {
+            phone_number: Some(to_number(number)),
+        };
+        answer(done.await.map(to_response), Repeat::Safe)
     }
 
     async fn list_phone_numbers(
@@ -345,7 +251,7 @@ impl TelephonyService for Telephony {
         request: Request<pb::ListPhoneNumbersRequest>,
     ) -> Answer<pb::ListPhoneNumbersResponse> {
         answer(
-            self.list_all_numbers(request.into_inner()).await,
+            self.page_of_numbers(request.into_inner()).await,
             Repeat::Safe,
         )
     }
@@ -356,22 +262,16 @@ impl TelephonyService for Telephony {
     ) -> Answer<pb::UpdatePhoneNumberResponse> {
         let done = async {
             let request = request.into_inner();
-            let (id, change) = number_change(
-                &request.phone_number.unwrap_or_default(),
-                request.update_mask,
-            )?;
-            let workspace = self.0.workspace;
+            let given = request.phone_number.unwrap_or_default();
+            let (id, change) = number_change(&given, request.update_mask)?;
             self.0
-                .store
-                .write(move |tx| phone_numbers::update(tx, workspace, id, &change))
+                .write(move |api, tx| phone_numbers::update(tx, api.workspace, id, &change))
                 .await
         };
-        answer(
-            done.await.map(|number| pb::UpdatePhoneNumberResponse {
-                phone_number: Some(to_number(number)),
-            }),
-            Repeat::Safe,
-        )
+        let to_response = |number| pb::UpdatePhoneNumberResponse {
+            phone_number: Some(to_number(number)),
+        };
+        answer(done.await.map(to_response), Repeat::Safe)
     }
 
     async fn delete_phone_number(
@@ -379,17 +279,10 @@ impl TelephonyService for Telephony {
         request: Request<pb::DeletePhoneNumberRequest>,
     ) -> Answer<pb::DeletePhoneNumberResponse> {
         let done = async {
-            let mut fields = Fields::default();
-            let id = fields.id(
-                "phone_number_id",
-                &request.get_ref().phone_number_id,
-                PhoneNumberId::parse,
-            );
-            let id = fields.finish(id)?;
-            let workspace = self.0.workspace;
+            let text = &request.get_ref().phone_number_id;
+            let id = required_id("phone_number_id", text, PhoneNumberId::parse)?;
             self.0
-                .store
-                .write(move |tx| phone_numbers::delete(tx, workspace, id))
+                .write(move |api, tx| phone_numbers::delete(tx, api.workspace, id))
                 .await
         };
         answer(
@@ -402,31 +295,23 @@ impl TelephonyService for Telephony {
         &self,
         request: Request<pb::ActivatePhoneNumberRequest>,
     ) -> Answer<pb::ActivatePhoneNumberResponse> {
-        let verb = |api: &Api, tx: &mut dyn Tx, id| {
-            phone_numbers::set_status(tx, api.workspace, id, NumberStatus::Active)
+        let id = &request.get_ref().phone_number_id;
+        let done = self.set_number_status(id, NumberStatus::Active).await;
+        let to_response = |number| pb::ActivatePhoneNumberResponse {
+            phone_number: Some(number),
         };
-        let done = self.number(&request.get_ref().phone_number_id, verb).await;
-        answer(
-            done.map(|number| pb::ActivatePhoneNumberResponse {
-                phone_number: Some(number),
-            }),
-            Repeat::Safe,
-        )
+        answer(done.map(to_response), Repeat::Safe)
     }
 
     async fn deactivate_phone_number(
         &self,
         request: Request<pb::DeactivatePhoneNumberRequest>,
     ) -> Answer<pb::DeactivatePhoneNumberResponse> {
-        let verb = |api: &Api, tx: &mut dyn Tx, id| {
-            phone_numbers::set_status(tx, api.workspace, id, NumberStatus::Inactive)
+        let id = &request.get_ref().phone_number_id;
+        let done = self.set_number_status(id, NumberStatus::Inactive).await;
+        let to_response = |number| pb::DeactivatePhoneNumberResponse {
+            phone_number: Some(number),
         };
-        let done = self.number(&request.get_ref().phone_number_id, verb).await;
-        answer(
-            done.map(|number| pb::DeactivatePhoneNumberResponse {
-                phone_number: Some(number),
-            }),
-            Repeat::Safe,
-        )
+        answer(done.map(to_response), Repeat::Safe)
     }
 }

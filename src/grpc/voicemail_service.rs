@@ -8,10 +8,10 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt};
 use tonic::{Code, Request, Response, Status, Streaming};
 
-use super::convert::Fields;
 use super::convert::voicemail::{
     DraftRead, draft, filter, report_request, to_audio, to_report, to_voicemail,
 };
+use super::convert::{Fields, required_id};
 use super::pb::send_voicemail_request::Payload as SendPayload;
 use super::pb::upload_audio_request::Payload as UploadPayload;
 use super::pb::voicemail_service_server::VoicemailService;
@@ -23,7 +23,6 @@ use crate::intake::{Arrivals, Body, CHUNK_BYTES_MAX, Incoming, Part, Received};
 use crate::ops::error::{OpError, Result, Violation};
 use crate::ops::send_voicemail::{Accepted, AudioInput, Draft, Judged, accept, judge, time_faults};
 use crate::ops::{audio, report, voicemails};
-use crate::storage::Page;
 
 /// Audio in one message of CreateVoicemail: 3 MiB, which fits every client's default limit.
 pub const CREATE_BYTES_MAX: u64 = 3 * 1_024 * 1_024;
@@ -203,13 +202,9 @@ impl Voicemails {
     }
 
     async fn find_audio(&self, audio_id: &str) -> Result<crate::domain::voicemail::Audio> {
-        let mut fields = Fields::default();
-        let id = fields.id("audio_id", audio_id, AudioId::parse);
-        let id = fields.finish(id)?;
-        let workspace = self.0.workspace;
+        let id = required_id("audio_id", audio_id, AudioId::parse)?;
         self.0
-            .store
-            .read(move |tx| audio::get(tx, workspace, id))
+            .read(move |api, tx| audio::get(tx, api.workspace, id))
             .await
     }
 
@@ -223,12 +218,12 @@ impl Voicemails {
         let limit = fields.page_size(size);
         let filter = filter(&mut fields, &request, &self.0.numbers);
         fields.finish(Some(()))?;
-        let after = self.0.page_tokens.read(&token, &request, "voicemails")?;
+        let page = self
+            .0
+            .page_tokens
+            .page(&token, limit, &request, "voicemails")?;
         let workspace = self.0.workspace;
-        let page = Page {
-            limit: limit + 1,
-            after,
-        };
+
         let found = self
             .0
             .store
@@ -268,9 +263,9 @@ where
         Ok(message) => Ok(part(message)),
         // The library's word for a message above the decoding limit, of which it does not say the size.
         Err(status) if status.code() == Code::OutOfRange => Err(OpError::ChunkTooLarge {
-                given: None,
-                allowed: CHUNK_BYTES_MAX,
-            }),
+            given: None,
+            allowed: CHUNK_BYTES_MAX,
+        }),
         Err(_) => Err(OpError::CallerGone),
     })
 }
@@ -289,9 +284,7 @@ fn stored_audio(judged: Judged) -> Result<AudioInput> {
 }
 
 fn voicemail_id(text: &str) -> Result<VoicemailId> {
-    let mut fields = Fields::default();
-    let id = fields.id("voicemail_id", text, VoicemailId::parse);
-    fields.finish(id)
+    required_id("voicemail_id", text, VoicemailId::parse)
 }
 
 #[tonic::async_trait]
@@ -419,10 +412,8 @@ impl VoicemailService for Voicemails {
     ) -> Answer<pb::GetVoicemailResponse> {
         let done = async {
             let id = voicemail_id(&request.get_ref().voicemail_id)?;
-            let workspace = self.0.workspace;
             self.0
-                .store
-                .read(move |tx| voicemails::get(tx, workspace, id))
+                .read(move |api, tx| voicemails::get(tx, api.workspace, id))
                 .await
         };
         answer(
@@ -446,10 +437,8 @@ impl VoicemailService for Voicemails {
     ) -> Answer<pb::CancelVoicemailResponse> {
         let done = async {
             let id = voicemail_id(&request.get_ref().voicemail_id)?;
-            let workspace = self.0.workspace;
             self.0
-                .store
-                .write(move |tx| voicemails::cancel(tx, workspace, id))
+                .write(move |api, tx| voicemails::cancel(tx, api.workspace, id))
                 .await
         };
         answer(
@@ -466,10 +455,8 @@ impl VoicemailService for Voicemails {
     ) -> Answer<pb::GetDeliveryReportResponse> {
         let done = async {
             let request = report_request(request.get_ref(), &self.0.numbers)?;
-            let workspace = self.0.workspace;
             self.0
-                .store
-                .read(move |tx| report::make(tx, workspace, &request))
+                .read(move |api, tx| report::make(tx, api.workspace, &request))
                 .await
         };
         answer(done.await.map(to_report), Repeat::Safe)

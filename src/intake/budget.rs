@@ -121,7 +121,10 @@ impl Meter {
 impl Drop for Meter {
     fn drop(&mut self) {
         let taken = self.taken.load(Ordering::SeqCst);
-        self.uploads.0.memory_used.fetch_sub(taken, Ordering::SeqCst);
+        self.uploads
+            .0
+            .memory_used
+            .fetch_sub(taken, Ordering::SeqCst);
     }
 }
 

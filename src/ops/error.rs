@@ -5,9 +5,9 @@ use std::time::Duration;
 use crate::audio::Refusal;
 use crate::domain::ids::{PhoneNumberId, SetupId, UseCaseId, VoicemailId};
 use crate::domain::phone::PhoneError;
+use crate::domain::status::Status;
 use crate::domain::telephony::SetupStatus;
 use crate::domain::use_case::Channel;
-use crate::domain::voicemail::Status;
 use crate::storage;
 
 pub type Result<T> = std::result::Result<T, OpError>;

@@ -14,10 +14,11 @@ use crate::domain::ids::{AudioId, UseCaseId, VoicemailId, WorkspaceId};
 use crate::domain::labels::Labels;
 use crate::domain::phone::PhoneNumber;
 use crate::domain::sender::{self, Candidate, NoSender};
+use crate::domain::status::Status;
 use crate::domain::telephony::{Setup, SetupStatus};
 use crate::domain::time::Time;
 use crate::domain::use_case::{Channel, UseCase};
-use crate::domain::voicemail::{Audio, Status, Voicemail};
+use crate::domain::voicemail::{Audio, Voicemail};
 use crate::storage::{Lock, NewVoicemail, Tx};
 
 /// How far ahead `schedule_time` may be.

@@ -2,7 +2,8 @@
 
 use super::error::{OpError, Resource, Result};
 use crate::domain::ids::{VoicemailId, WorkspaceId};
-use crate::domain::voicemail::{Status, Voicemail};
+use crate::domain::status::Status;
+use crate::domain::voicemail::Voicemail;
 use crate::storage::{Guard, Lock, Tx};
 
 pub fn get(tx: &mut dyn Tx, workspace: WorkspaceId, id: VoicemailId) -> Result<Voicemail> {

@@ -11,10 +11,11 @@ use crate::domain::labels::Labels;
 use crate::domain::phone::PhoneNumber;
 use crate::domain::report::{Dimension, Slice};
 use crate::domain::sender::Candidate;
+use crate::domain::status::Status;
 use crate::domain::telephony::{NumberStatus, SenderNumber, Setup, SetupStatus};
 use crate::domain::time::Time;
 use crate::domain::use_case::{Channel, UseCase};
-use crate::domain::voicemail::{Audio, Status, Voicemail};
+use crate::domain::voicemail::{Audio, Voicemail};
 
 use super::Result;
 

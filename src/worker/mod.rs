@@ -6,7 +6,7 @@ mod run;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 pub use run::Runner;
@@ -14,20 +14,7 @@ pub use run::Runner;
 use crate::config::WorkerConfig;
 use crate::ops;
 use crate::readiness::Readiness;
-
-/// Rings the worker of this process.
-#[derive(Debug, Clone, Default)]
-pub struct Wake(Arc<Notify>);
-
-impl Wake {
-    pub fn wake(&self) {
-        self.0.notify_one();
-    }
-
-    async fn woken(&self) {
-        self.0.notified().await;
-    }
-}
+use crate::wake::Wake;
 
 /// Between two rounds that failed.
 const BACKOFF_FIRST: Duration = Duration::from_millis(100);

@@ -10,7 +10,7 @@ use ringless::domain::names::check_name;
 use ringless::domain::phone::PhoneRules;
 use ringless::domain::telephony::SetupStatus;
 use ringless::domain::use_case::Channel;
-use ringless::domain::voicemail::Status;
+use ringless::domain::status::Status;
 use ringless::grpc::{DOMAIN, Repeat, pb::ErrorReason, to_status};
 use ringless::ops::error::{OpError, Resource, Violation};
 use ringless::storage;
@@ -59,8 +59,8 @@ fn examples() -> Vec<(ErrorReason, OpError, Repeat)> {
         (R::AudioCorrupt, Refusal::Corrupt { damage: junk }.into()),
         (R::AudioTooShort, Refusal::TooShort { duration: Duration::from_millis(7_412) }.into()),
         (R::AudioTooLong, Refusal::TooLong { counted: Duration::from_millis(60_316) }.into()),
-        (R::AudioTooLarge, OpError::AudioTooLargeForOneMessage { given: 4_194_304, allowed: 3_145_728 }),
-        (R::ChunkTooLarge, OpError::ChunkTooLarge { given: 2_097_152, allowed: 1_048_576 }),
+        (R::AudioTooLarge, OpError::AudioTooLargeForOneMessage { given: Some(4_194_304), allowed: 3_145_728 }),
+        (R::ChunkTooLarge, OpError::ChunkTooLarge { given: Some(2_097_152), allowed: 1_048_576 }),
         (R::CountryNotAllowed, bad_number("+44 20 7946 0123")),
         (R::InvalidPageToken, OpError::InvalidPageToken),
         (R::SetupNotFound, OpError::NotFound(Resource::Setup, uuid(SETUP))),

@@ -1,9 +1,9 @@
-//! docs/states.md is the table of `domain::voicemail::apply`.
+//! docs/states.md is the table of `domain::status::apply`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use ringless::domain::failure::FailureReason;
-use ringless::domain::voicemail::{End, Event, Status, apply};
+use ringless::domain::status::{End, Event, Status, apply};
 
 use crate::{cells, code_spans, text};
 

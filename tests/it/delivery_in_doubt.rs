@@ -5,7 +5,7 @@ use std::time::Duration;
 use ringless::carrier::Registry;
 use ringless::domain::attempt::{Answer, CarrierWords, Outcome, OutcomeKind};
 use ringless::domain::failure::FailureReason;
-use ringless::domain::voicemail::{End, Status};
+use ringless::domain::status::{End, Status};
 use ringless::ops::deliver::{CallPlan, NextMove, Task, begin, record_outcome};
 
 use crate::support::Engine;

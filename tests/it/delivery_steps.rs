@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use ringless::domain::attempt::{Answer, Outcome, OutcomeKind};
 use ringless::domain::failure::FailureReason;
+use ringless::domain::status::{End, Status};
 use ringless::domain::telephony::NumberStatus;
-use ringless::domain::voicemail::{End, Status};
 use ringless::ops::send_voicemail::Accepted;
 use ringless::ops::{OpError, phone_numbers, setups, use_cases, voicemails};
 

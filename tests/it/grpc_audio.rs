@@ -1,7 +1,5 @@
 //! Audio over the wire: uploads, downloads, refusals, and the bounds of all of it.
 
-use std::time::Duration;
-
 use ringless::audio::testing::silent_mp3;
 use ringless::grpc::pb;
 use tonic::{Code, Status};
@@ -269,7 +267,10 @@ async fn a_chunk_is_held_to_one_mebibyte(engine: Engine) {
             let (_, reason, metadata) = facts(&refused);
             // The size of a message that was not read is not known.
             let given = (size < 4_000_000).then(|| size.to_string());
-            assert_eq!((reason.as_str(), metadata.get("chunk_bytes").cloned()), ("CHUNK_TOO_LARGE", given));
+            assert_eq!(
+                (reason.as_str(), metadata.get("chunk_bytes").cloned()),
+                ("CHUNK_TOO_LARGE", given)
+            );
         }
     }
 }
@@ -281,32 +282,7 @@ async fn one_upload_too_many_is_refused_at_its_metadata(engine: Engine) {
         "roles = ['api']\n[accept]\nupload_memory_mib = 8\nupload_spool_mib = 8",
     )
     .await;
-    let open = || {
-        let (sender, receiver) = tokio::sync::mpsc::channel(1);
-        let mut client = app.voicemails();
-        let call = tokio::spawn(async move {
-            client
-                .upload_audio(tokio_stream::wrappers::ReceiverStream::new(receiver))
-                .await
-        });
-        (sender, call)
-    };
-    let metadata = messages_of_upload(&[])[0].clone();
-    let (first, first_call) = open();
-    let (second, second_call) = open();
-    for sender in [&first, &second] {
-        sender.send(metadata.clone()).await.unwrap();
-    }
-    let metrics = format!("http://{}/metrics", app.running.admin_addr());
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
-    while !crate::serving::http_get(&metrics)
-        .await
-        .1
-        .contains("ringless_uploads_in_progress 2")
-    {
-        assert!(tokio::time::Instant::now() < deadline);
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    let (first, second) = (app.open_upload().await, app.open_upload().await);
     let refused = upload(&app, &mp3(1)).await.unwrap_err();
     let (code, reason_text, metadata) = facts(&refused);
     assert_eq!(
@@ -316,9 +292,8 @@ async fn one_upload_too_many_is_refused_at_its_metadata(engine: Engine) {
     assert!(refused.get_error_details().retry_info().is_some());
     assert!(refused.metadata().get("grpc-retry-pushback-ms").is_some());
     // What was admitted goes on, and its room is there again afterwards.
-    drop((first, second));
-    for call in [first_call, second_call] {
-        assert_eq!(reason(&call.await.unwrap().unwrap_err()), "AUDIO_MISSING");
+    for call in [first, second] {
+        assert_eq!(reason(&call.finish().await.unwrap_err()), "AUDIO_MISSING");
     }
     assert!(upload(&app, &mp3(1)).await.is_ok());
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use ringless::domain::failure::FailureReason;
 use ringless::domain::ids::{SetupId, UseCaseId};
+use ringless::domain::status::Status;
 use ringless::domain::time::Time;
-use ringless::domain::voicemail::Status;
 use ringless::storage::{Page, VoicemailFilter};
 
 use crate::support::data::{WORKSPACE, number};

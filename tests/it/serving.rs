@@ -15,7 +15,8 @@ use crate::support::app::{TestApp, config, reason};
 
 crate::on_both_databases!(
     health_and_readiness_follow_the_database,
-    stopping_drains_and_leaves_nothing_half_done,
+    a_stop_drains_first_and_then_takes_no_more_calls,
+    stopping_leaves_nothing_half_done,
     a_second_start_goes_on_where_the_first_was_cut_off,
     no_log_or_metric_holds_a_whole_number,
 );
@@ -92,7 +93,48 @@ async fn health_and_readiness_follow_the_database(engine: Engine) {
     assert_eq!(http_get(&public).await.0, 404);
 }
 
-async fn stopping_drains_and_leaves_nothing_half_done(engine: Engine) {
+async fn a_stop_drains_first_and_then_takes_no_more_calls(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let id = app.send_stored(|_| {}).await.unwrap().id;
+    app.wait_for(&id, VoicemailStatus::Delivered).await;
+    let mut upload = app.open_upload().await;
+    let request = HealthCheckRequest {
+        service: String::new(),
+    };
+    let mut watch = HealthClient::new(app.channel.clone())
+        .watch(request)
+        .await
+        .unwrap()
+        .into_inner();
+    let first = watch.message().await.unwrap().unwrap();
+    assert_eq!(first.status(), ServingStatus::Serving);
+
+    app.running.drain();
+    let readyz = format!("http://{}/readyz", app.running.admin_addr());
+    assert_eq!(http_get(&readyz).await, (503, "draining\n".to_owned()));
+    let turned = watch.message().await.unwrap().unwrap();
+    assert_eq!(turned.status(), ServingStatus::NotServing);
+    assert_eq!(app.get(&id).await.id, id, "calls are still served");
+
+    app.running.close();
+    let request = pb::GetVoicemailRequest { voicemail_id: id };
+    let refused = app.voicemails().get_voicemail(request).await.unwrap_err();
+    assert_eq!(
+        (refused.code(), reason(&refused).as_str()),
+        (tonic::Code::Unavailable, "SHUTTING_DOWN")
+    );
+    assert!(
+        watch.message().await.unwrap().is_none(),
+        "watchers are let go"
+    );
+    // What was under way may finish.
+    upload.send(crate::support::app::messages_of_upload(ringless::app::SAMPLE_MP3)[1].clone());
+    assert!(upload.finish().await.is_ok());
+    let TestApp { running, .. } = app;
+    running.stop().await.unwrap();
+}
+
+async fn stopping_leaves_nothing_half_done(engine: Engine) {
     let app = TestApp::start(engine).await;
     let mut ids = Vec::new();
     for _ in 0..5 {

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use ringless::domain::ids::{AudioId, LeaseToken, SetupId, VoicemailId};
 use ringless::domain::report::Dimension;
+use ringless::domain::status::Status;
 use ringless::domain::telephony::{Setup, SetupStatus};
 use ringless::domain::time::Time;
-use ringless::domain::voicemail::{Audio, Status};
+use ringless::domain::voicemail::Audio;
 use ringless::ops::send_voicemail::Accepted;
 use ringless::ops::{OpError, voicemails};
 use ringless::storage::{Error, Guard, Lock, Page, VoicemailFilter};

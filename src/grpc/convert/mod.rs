@@ -161,6 +161,17 @@ impl Fields {
     }
 }
 
+/// The one id that a request is about.
+pub fn required_id<T>(
+    field: &str,
+    text: &str,
+    parse: fn(&str) -> std::result::Result<T, InvalidId>,
+) -> Result<T> {
+    let mut fields = Fields::default();
+    let id = fields.id(field, text, parse);
+    fields.finish(id)
+}
+
 pub const PAGE_SIZE_DEFAULT: i64 = 50;
 pub const PAGE_SIZE_MAX: i64 = 1_000;
 

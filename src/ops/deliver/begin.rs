@@ -256,14 +256,14 @@ fn wait_for_carrier(
     let wait = context.rules.no_sender_wait;
     let in_doubt_too_long =
         context.now.since(hand_over.create_time) >= context.rules.no_word_deadline;
-    if guard.status == crate::domain::voicemail::Status::Sending
+    if guard.status == crate::domain::status::Status::Sending
         && hand_over.in_doubt
         && in_doubt_too_long
     {
         delivery
             .give_up(&CarrierWords::default(), context.now)
             .map_err(refused)?;
-    } else if guard.status == crate::domain::voicemail::Status::Sending && !hand_over.in_doubt {
+    } else if guard.status == crate::domain::status::Status::Sending && !hand_over.in_doubt {
         delivery
             .put_back(String::new(), wait, context.now)
             .map_err(refused)?;

@@ -6,8 +6,8 @@ use std::collections::HashMap;
 use super::{Delivering, readiness};
 use crate::domain::delivery::{Context, Delivery};
 use crate::domain::ids::{LeaseToken, SetupId};
+use crate::domain::status::Status;
 use crate::domain::time::Time;
-use crate::domain::voicemail::Status;
 use crate::ops::error::{OpError, Result};
 use crate::storage::{Guard, Tx};
 
@@ -127,6 +127,6 @@ fn take(
     }
 }
 
-pub(super) fn refused(refused: crate::domain::voicemail::Refused) -> OpError {
+pub(super) fn refused(refused: crate::domain::status::Refused) -> OpError {
     OpError::Internal(refused.to_string())
 }

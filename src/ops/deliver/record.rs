@@ -5,7 +5,7 @@ use super::{Begun, CallPlan, Delivering, QuestionPlan};
 use crate::domain::attempt::{Answer, CarrierWords, Outcome};
 use crate::domain::delivery::{Context, Delivery};
 use crate::domain::doubt::DoubtTraits;
-use crate::domain::voicemail::Status;
+use crate::domain::status::Status;
 use crate::ops::error::Result;
 use crate::storage::{AttemptEnd, Error, Guard, Lock, Tx};
 

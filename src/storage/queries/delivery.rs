@@ -8,8 +8,8 @@ use super::rows::{AttemptRow, DeliveryRow, HandOverRow};
 use crate::domain::attempt::Attempt;
 use crate::domain::delivery::{Delivery, HandOver};
 use crate::domain::ids::{SetupId, VoicemailId, WorkspaceId};
+use crate::domain::status::Status;
 use crate::domain::time::Time;
-use crate::domain::voicemail::Status;
 use crate::storage::values::{Id, Ts};
 use crate::storage::{AttemptEnd, DeliveryStore, Error, Guard, Lock, NewAttempt, Result, Tx};
 

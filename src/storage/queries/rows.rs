@@ -11,9 +11,10 @@ use crate::domain::delivery::{Delivery, HandOver};
 use crate::domain::failure::FailureReason;
 use crate::domain::ids::WorkspaceId;
 use crate::domain::phone::PhoneNumber;
+use crate::domain::status::Status;
 use crate::domain::telephony::{NumberStatus, SenderNumber, Setup, SetupStatus};
 use crate::domain::use_case::{Channel, Purpose, UseCase};
-use crate::domain::voicemail::{Audio, Status, Voicemail};
+use crate::domain::voicemail::{Audio, Voicemail};
 use crate::storage::values::{Id, Ts};
 use crate::storage::{Error, Result};
 

@@ -10,9 +10,9 @@ use super::Session;
 use super::lists::page;
 use super::rows::{NumberRow, SetupRow, to_json};
 use crate::domain::ids::{PhoneNumberId, SetupId, WorkspaceId};
+use crate::domain::status::Status;
 use crate::domain::telephony::{SenderNumber, Setup, SetupStatus};
 use crate::domain::time::Time;
-use crate::domain::voicemail::Status;
 use crate::storage::values::{Id, Ts};
 use crate::storage::{CreateRequest, Error, Lock, NumberFilter, Page, Result, TelephonyStore};
 

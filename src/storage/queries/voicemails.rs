@@ -11,7 +11,8 @@ use super::lists::{filtered, page};
 use super::rows::{AudioRow, VoicemailRow, to_json};
 use crate::domain::ids::{UseCaseId, VoicemailId, WorkspaceId};
 use crate::domain::phone::PhoneNumber;
-use crate::domain::voicemail::{Status, Voicemail};
+use crate::domain::status::Status;
+use crate::domain::voicemail::Voicemail;
 use crate::storage::values::{Id, Ts};
 use crate::storage::{DeliveryStore, NewVoicemail, Page, Result, VoicemailFilter, VoicemailStore};
 

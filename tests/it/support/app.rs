@@ -139,6 +139,35 @@ impl TestApp {
             .id
     }
 
+    /// An upload that has begun: its metadata was read.
+    pub async fn open_upload(&self) -> OpenUpload {
+        let before = self.uploads_in_progress().await;
+        let (sender, receiver) = tokio::sync::mpsc::unbounded_channel();
+        sender.send(messages_of_upload(&[])[0].clone()).unwrap();
+        let stream = tokio_stream::wrappers::UnboundedReceiverStream::new(receiver);
+        let mut client = self.voicemails();
+        let call = tokio::spawn(async move {
+            let uploaded = client.upload_audio(stream).await?;
+            Ok(uploaded.into_inner().audio.unwrap())
+        });
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+        while self.uploads_in_progress().await == before {
+            assert!(tokio::time::Instant::now() < deadline);
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        OpenUpload { sender, call }
+    }
+
+    /// As the metrics say.
+    pub async fn uploads_in_progress(&self) -> u64 {
+        let url = format!("http://{}/metrics", self.running.admin_addr());
+        let (_, text) = crate::serving::http_get(&url).await;
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix("ringless_uploads_in_progress "));
+        line.unwrap().parse().unwrap()
+    }
+
     pub async fn get(&self, id: &str) -> pb::Voicemail {
         let request = pb::GetVoicemailRequest {
             voicemail_id: id.to_owned(),
@@ -167,6 +196,23 @@ impl TestApp {
             );
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
+    }
+}
+
+pub struct OpenUpload {
+    sender: tokio::sync::mpsc::UnboundedSender<pb::UploadAudioRequest>,
+    call: tokio::task::JoinHandle<Result<pb::Audio, Status>>,
+}
+
+impl OpenUpload {
+    pub fn send(&mut self, message: pb::UploadAudioRequest) {
+        self.sender.send(message).unwrap();
+    }
+
+    /// Ends the stream and waits for the answer.
+    pub async fn finish(self) -> Result<pb::Audio, Status> {
+        drop(self.sender);
+        self.call.await.unwrap()
     }
 }
 
