@@ -57,7 +57,7 @@ impl Running {
     pub async fn start(config: Config, clock: Clock) -> anyhow::Result<Running> {
         let store = open_store(&config, clock).await?;
         let registry = Registry::new(&config.carriers, &config.data_dir);
-        let seeded = match config.is_first_try {
+        let seeded = match config.is_first_try && config.roles.api {
             true => seed_first(&store, &registry)
                 .await
                 .context("an empty database could not be given its first setup")?,
@@ -275,13 +275,19 @@ async fn open_store(config: &Config, clock: Clock) -> anyhow::Result<Store> {
     Ok(store)
 }
 
+/// Two processes may find the same empty database. Names and numbers are unique, so the later one's
+/// unit of work is rolled back; it then finds what the first one made.
 async fn seed_first(store: &Store, registry: &Registry) -> Result<Option<Seeded>, OpError> {
     let walked = crate::audio::judge(SAMPLE_MP3)?;
     let audio = crate::ops::audio::describe(&walked);
-    let registry = registry.clone();
-    store
-        .write(move |tx| seed::seed(tx, WorkspaceId::DEFAULT, &registry, &audio, SAMPLE_MP3))
-        .await
+    let seed = || {
+        let (registry, audio) = (registry.clone(), audio.clone());
+        store.write(move |tx| seed::seed(tx, WorkspaceId::DEFAULT, &registry, &audio, SAMPLE_MP3))
+    };
+    match seed().await {
+        Err(OpError::PhoneNumberExists | OpError::UseCaseExists { .. }) => seed().await,
+        seeded => seeded,
+    }
 }
 
 /// The key that all processes on one database share.

@@ -19,6 +19,7 @@
 pub mod app;
 pub mod audio;
 pub mod carrier;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod domain;

@@ -5,7 +5,6 @@
 
 #[path = "docs/architecture.rs"]
 mod architecture;
-#[cfg(any())] // until the command line is there
 #[path = "docs/compose.rs"]
 mod compose;
 #[path = "docs/errors.rs"]
@@ -14,7 +13,6 @@ mod errors;
 mod links;
 #[path = "docs/proto.rs"]
 mod proto;
-#[cfg(any())] // until the command line is there
 #[path = "docs/readme.rs"]
 mod readme;
 #[path = "docs/service_config.rs"]

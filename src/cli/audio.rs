@@ -1,6 +1,6 @@
 //! `audio`: storing audio, and fetching it back. Reading and streaming a file is `send`'s too.
 
-use std::io::{IsTerminal, Read, Write};
+use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -10,7 +10,7 @@ use prost::bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use super::client::{ClientArgs, in_time, persistently, soon};
-use super::failure::{OutputClosed, Usage};
+use super::failure::Usage;
 use super::{json, show};
 use crate::carrier::sandbox::mailbox::hex;
 use crate::grpc::pb;
@@ -115,7 +115,7 @@ async fn get(args: GetArgs) -> anyhow::Result<()> {
     if hex(&Sha256::digest(&bytes)) != audio.sha256 {
         bail!("{} bytes came that are not the audio that was stored (its SHA-256 is another); fetch it again", bytes.len());
     }
-    let Some(path) = path else { return write_stdout(&bytes) };
+    let Some(path) = path else { return show::put(&bytes) };
     std::fs::write(&path, &bytes).with_context(|| format!("`{}` can't be written", path.display()))?;
     show::say_one(args.json, || json::audio(&audio), || {
         format!("{}: {}, {} bytes", path.display(), show::length(audio.duration), bytes.len())
@@ -128,14 +128,6 @@ async fn info(args: InfoArgs) -> anyhow::Result<()> {
     let answer = persistently(async || service.get_audio(soon(request.clone())).await).await?;
     let audio = answer.into_inner().audio.unwrap_or_default();
     show::say_one(args.json, || json::audio(&audio), || show::audio(&audio))
-}
-
-fn write_stdout(bytes: &[u8]) -> anyhow::Result<()> {
-    let mut stdout = std::io::stdout().lock();
-    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Err(OutputClosed.into()),
-        written => Ok(written?),
-    }
 }
 
 /// The bytes of a file, or of standard input for `-`.

@@ -132,6 +132,12 @@ fn wait_before_repeat(status: &Status, calls: u32) -> Option<Duration> {
     (may_pass && calls < CALLS_MAX && wait <= WAIT_MAX).then_some(wait)
 }
 
+/// May a call that was answered so have been carried out all the same?
+pub fn may_be_done(status: &Status) -> bool {
+    matches!(status.code(), Code::Unavailable | Code::Unknown | Code::DeadlineExceeded | Code::Cancelled)
+        || is_broken_connection(status)
+}
+
 /// The request id of a create or a send: the one given, else a new one.
 pub fn request_id(given: Option<String>) -> String {
     given.unwrap_or_else(|| uuid::Uuid::now_v7().to_string())

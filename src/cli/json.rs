@@ -207,14 +207,6 @@ pub fn use_case(use_case: &pb::UseCase) -> Json {
         .done()
 }
 
-/// A page of a list. The list and the token are always there, so that scripts find them.
-pub fn page(name: &str, items: Vec<Json>, next_page_token: &str) -> Json {
-    Json::Object(vec![
-        (name.to_owned(), Json::List(items)),
-        ("next_page_token".to_owned(), Json::Text(next_page_token.to_owned())),
-    ])
-}
-
 pub fn report(report: &pb::GetDeliveryReportResponse) -> Json {
     let groups: Vec<Json> = report.groups.iter().map(group).collect();
     Fields::default()
@@ -327,12 +319,6 @@ mod tests {
     fn a_status_of_a_newer_server_stays_a_number() {
         let newer = pb::Setup { status: 99, ..pb::Setup::default() };
         assert_eq!(serde_json::to_string(&setup(&newer)).expect("JSON"), r#"{"status":99}"#);
-    }
-
-    #[test]
-    fn a_list_without_items_still_has_its_keys() {
-        let text = serde_json::to_string(&page("voicemails", Vec::new(), "")).expect("JSON");
-        assert_eq!(text, r#"{"voicemails":[],"next_page_token":""}"#);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //!
 //! - [`client`]: the connection, and repeats of what may be repeated
 //! - [`failure`]: what went wrong, for people, and its exit code
+//! - [`find`]: things by the names people know them by; [`pages`]: lists; [`follow`]: one voicemail to its end
 //! - [`parse`]: values as they are typed; [`json`]: messages as JSON; [`show`]: messages for people
 //! - the rest: one file per command or group of commands
 
@@ -13,9 +14,11 @@ mod audio;
 mod client;
 mod demo;
 mod failure;
+mod find;
 mod follow;
 mod json;
 mod numbers;
+mod pages;
 mod parse;
 mod report;
 mod send;

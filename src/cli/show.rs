@@ -11,8 +11,13 @@ use crate::grpc::pb;
 
 /// Prints a line, or several, on stdout.
 pub fn say(text: impl AsRef<str>) -> anyhow::Result<()> {
+    put(format!("{}\n", text.as_ref()))
+}
+
+/// Writes to stdout as it stands: text without a new line, or the bytes of an MP3.
+pub fn put(bytes: impl AsRef<[u8]>) -> anyhow::Result<()> {
     let mut stdout = std::io::stdout().lock();
-    match writeln!(stdout, "{}", text.as_ref()).and_then(|()| stdout.flush()) {
+    match stdout.write_all(bytes.as_ref()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Err(OutputClosed.into()),
         written => Ok(written?),
     }
@@ -23,6 +28,14 @@ pub fn say_one(is_json: bool, json: impl FnOnce() -> Json, lines: impl FnOnce() 
     match is_json {
         true => say(json().pretty()),
         false => say(lines()),
+    }
+}
+
+/// A deletion answers nothing; people hear that it is done, programs get an empty object.
+pub fn say_deleted(is_json: bool, what: &str, id: &str) -> anyhow::Result<()> {
+    match is_json {
+        true => say("{}"),
+        false => say(format!("{what} {id} is deleted")),
     }
 }
 
@@ -174,7 +187,7 @@ fn audio_line(audio: &pb::Audio) -> String {
     if audio.id.is_empty() { about } else { format!("{} ({about})", audio.id) }
 }
 
-fn attempts_table(attempts: &[pb::Attempt]) -> String {
+pub fn attempts_table(attempts: &[pb::Attempt]) -> String {
     let mut table =
         Table::new(&[("ATTEMPT", 0), ("CARRIER", 0), ("BEGAN", 20), ("TOOK", 0), ("OUTCOME", 0), ("REASON", 0), ("CARRIER'S WORD", 0)]);
     let rows: Vec<Vec<String>> = attempts

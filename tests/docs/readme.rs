@@ -70,7 +70,7 @@ fn every_limit_is_the_programs() {
         ("Audio that no voicemail names", days(ops::audio::KEPT_UNUSED)),
         ("Hand-overs at once", worker.in_flight_max.to_string()),
         ("One call of a carrier", format!("{} s", worker.call_timeout_seconds)),
-        ("A claim", format!("{} s", worker.lease_seconds)),
+        ("A claim of a worker", format!("{} s", worker.lease_seconds)),
         ("Tries", (delivery.retry_waits_seconds.len() + 1).to_string()),
         ("A wait that a carrier asks for", format!("{} s", retry::CARRIER_WAIT_MIN.as_secs())),
         ("A wait that a carrier asks for", format!("{} h", retry::CARRIER_WAIT_MAX.as_secs() / 3_600)),
@@ -96,7 +96,12 @@ fn every_setting_is_in_the_table_with_its_flag_and_its_variable() {
     let mut wanted = BTreeSet::new();
     for arg in serve.get_arguments().filter(|arg| !arg.is_global_set() && !["help", "version"].contains(&arg.get_id().as_str())) {
         let flag = format!("--{}", arg.get_long().unwrap());
-        wanted.insert((flag, arg.get_env().map(|name| name.to_str().unwrap().to_owned())));
+        let variable = match flag.as_str() {
+            // Read by the logging library, not by clap.
+            "--log" => Some("RUST_LOG".to_owned()),
+            _ => arg.get_env().map(|name| name.to_str().unwrap().to_owned()),
+        };
+        wanted.insert((flag, variable));
     }
     let mut said = BTreeSet::new();
     for row in text("README.md").lines().filter_map(cells).filter(|row| row.len() >= 3 && row[1].starts_with("`--")) {
@@ -112,52 +117,75 @@ fn every_setting_is_in_the_table_with_its_flag_and_its_variable() {
     assert!(page.contains(&format!("{DRAIN_DELAY_SECONDS} s")));
 }
 
+/// The lines of a page's shell blocks, lines that go on put together.
+fn shell_lines(page: &str) -> Vec<String> {
+    let (mut in_shell, mut line, mut lines) = (false, String::new(), Vec::new());
+    for raw in text(page).lines() {
+        if raw.trim_start().starts_with("```") {
+            in_shell = raw.trim() == "```sh";
+        } else if in_shell {
+            line.push_str(raw.trim_end_matches('\\'));
+            if !raw.ends_with('\\') {
+                lines.push(std::mem::take(&mut line));
+            }
+        }
+    }
+    lines
+}
+
+/// The commands of a line, word by word; what an operator of the shell divides is two commands.
+fn commands(line: &str) -> Vec<Vec<String>> {
+    let (mut all, mut words, mut word, mut quote) = (Vec::new(), Vec::new(), String::new(), None);
+    for c in line.chars() {
+        match quote {
+            Some(open) if c == open => quote = None,
+            Some(_) => word.push(c),
+            None if c == '"' || c == '\'' => quote = Some(c),
+            None if c == '#' && word.is_empty() => break,
+            None if c.is_whitespace() || "|&;<>()".contains(c) => {
+                if !word.is_empty() {
+                    words.push(std::mem::take(&mut word));
+                }
+                if !c.is_whitespace() {
+                    all.push(std::mem::take(&mut words));
+                }
+            }
+            None => word.push(c),
+        }
+    }
+    if !word.is_empty() {
+        words.push(word);
+    }
+    all.push(words);
+    all
+}
+
 /// Each `ringless …` in a shell block is one that the program takes.
 #[test]
 fn every_command_line_parses() {
     let mut shown = 0;
-    for page in ["README.md", "docs/carriers/sandbox.md", "docs/configuration.md", "CHANGELOG.md"] {
-        if !crate::root().join(page).exists() {
-            continue;
-        }
-        let mut in_shell = false;
-        let mut line = String::new();
-        for raw in text(page).lines() {
-            if raw.trim_start().starts_with("```") {
-                in_shell = raw.trim() == "```sh";
+    let mut pages = crate::files("docs", ".md");
+    pages.extend(["README.md", "CHANGELOG.md"].map(str::to_owned));
+    for page in pages {
+        for words in shell_lines(&page).iter().flat_map(|line| commands(line)) {
+            // Variables may stand before the program's name, and a folder in it.
+            let Some(at) = words.iter().position(|word| !word.contains('=')) else { continue };
+            if words[at].rsplit('/').next() != Some("ringless") {
                 continue;
             }
-            if !in_shell {
-                continue;
+            // A variable of the shell stands for an id.
+            let given = words[at..].iter().map(|word| match word.starts_with('$') {
+                true => "01970c8f-0a45-7e9b-b1f3-0c6d7a2e9518".to_owned(),
+                false => word.clone(),
+            });
+            if let Err(error) = Cli::command().try_get_matches_from(given) {
+                use clap::error::ErrorKind::{DisplayHelp, DisplayVersion};
+                assert!([DisplayHelp, DisplayVersion].contains(&error.kind()), "{page}: {words:?}\n{error}");
             }
-            line.push_str(raw.trim_end_matches('\\'));
-            if raw.ends_with('\\') {
-                continue;
-            }
-            for part in std::mem::take(&mut line).split(['|', ';', '&', '(', ')']) {
-                let part = part.split(" #").next().unwrap();
-                let words: Vec<String> = part.split_whitespace().map(|word| word.trim_matches(['"', '\'']).to_owned()).collect();
-                let at = words.iter().position(|word| word == "ringless" || word.ends_with("/ringless"));
-                let is_run = at.is_some_and(|at| words[..at].iter().all(|word| word.contains('=')));
-                if let (Some(at), true) = (at, is_run) {
-                    let end = words.iter().position(|word| word.starts_with('>') || word.starts_with("2>")).unwrap_or(words.len());
-                    let mut given = words[at..end].to_vec();
-                    for word in &mut given {
-                        // A variable of the shell stands for an id.
-                        if word.starts_with('$') {
-                            *word = "01970c8f-0a45-7e9b-b1f3-0c6d7a2e9518".to_owned();
-                        }
-                    }
-                    if let Err(error) = Cli::command().try_get_matches_from(&given) {
-                        let asked = matches!(error.kind(), clap::error::ErrorKind::DisplayHelp | clap::error::ErrorKind::DisplayVersion);
-                        assert!(asked, "{page}: {part}\n{error}");
-                    }
-                    shown += 1;
-                }
-            }
+            shown += 1;
         }
     }
-    assert!(shown > 0);
+    assert!(shown >= 8, "{shown}");
 }
 
 #[test]

@@ -224,6 +224,29 @@ async fn no_log_or_metric_holds_a_whole_number(engine: Engine) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn processes_that_find_an_empty_postgres_together_seed_it_once() {
+    let database = crate::support::TestDatabase::new(Engine::Postgres);
+    let mut starts = tokio::task::JoinSet::new();
+    for _ in 0..4 {
+        let data = tempfile::tempdir().unwrap();
+        let config = config(&database, data.path(), "");
+        starts.spawn(async move {
+            let running = Running::start(config, Clock::Database).await.unwrap();
+            let banner = running.banner();
+            running.stop().await.unwrap();
+            banner
+        });
+    }
+    let banners = starts.join_all().await;
+    assert_eq!(database.count("SELECT count(*) FROM setups"), 1);
+    assert_eq!(database.count("SELECT count(*) FROM phone_numbers"), 3);
+    assert!(
+        banners.iter().all(|banner| banner.contains("grpcurl")),
+        "{banners:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn both_versions_of_reflection_list_every_service_and_the_error_details() {
     use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
     use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;

@@ -125,12 +125,14 @@ class Server:
         data_dir: Path | None = None,
         database_url: str | None = "new",
         config: str | None = None,
+        roles: str | None = None,
     ) -> None:
         self.binary = BINARY
         self.folder = Path(tempfile.mkdtemp(prefix="server.", dir=SCRATCH))
         self.data_dir = data_dir or self.folder / "data"
         self.database_url = new_database() if database_url == "new" else database_url
         self.config = config
+        self.roles = roles
         self.process: subprocess.Popen[bytes] | None = None
         self.client: Client | None = None
 
@@ -155,6 +157,8 @@ class Server:
         }
         if self.database_url:
             env["DATABASE_URL"] = self.database_url
+        if self.roles:
+            env["RINGLESS_ROLES"] = self.roles
         if self.config:
             (self.folder / "ringless.toml").write_text(self.config)
             env["RINGLESS_CONFIG"] = "ringless.toml"

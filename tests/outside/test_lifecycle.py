@@ -1,15 +1,30 @@
 """Crashes, stops and a database that goes away: what was accepted is delivered, once."""
 
 import contextlib
+import os
 import signal
 import socket
+import subprocess
 import threading
 import time
 import unittest
 from urllib.parse import urlsplit, urlunsplit
 
 from grpc_health.v1 import health_pb2
-from support import DEADLINE, MP3, OpenStream, OwnServer, another_mp3, api, fictional, new_database, on_postgres, poll
+from support import (
+    BINARY,
+    DEADLINE,
+    MP3,
+    OpenStream,
+    OwnServer,
+    Server,
+    another_mp3,
+    api,
+    fictional,
+    new_database,
+    on_postgres,
+    poll,
+)
 
 SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
 # A hand-over that a crash left behind is taken up again when its lease ends: 60 s by default, which is waited for once.
@@ -86,6 +101,29 @@ class Termination(OwnServer):
         for voicemail in (sent, finished):
             self.assert_status(self.client.until_end(voicemail.id, LEASE_DEADLINE), "DELIVERED")
             self.assertEqual(len(self.server.drops_of(voicemail.id)), 1)
+
+
+@unittest.skipUnless(on_postgres(), "processes that work together do so on Postgres")
+class TwoProcesses(OwnServer):
+    """What docker-compose.yml sets up: `migrate` once, then one process takes calls and another delivers."""
+
+    def test_one_takes_calls_and_another_delivers(self) -> None:
+        url = new_database()
+        env = dict(os.environ, DATABASE_URL=url or "")
+        for _ in range(2):  # a second time there is nothing to do
+            migrated = subprocess.run([BINARY, "migrate"], env=env, capture_output=True, text=True, timeout=DEADLINE)
+            self.assertEqual(migrated.returncode, 0, migrated.stdout + migrated.stderr)
+
+        self.start(database_url=url, roles="api")
+        sent = self.client.send(self.use_case.id, fictional(3, area=602), MP3)
+        self.assert_status(self.client.get(sent.id), "ACCEPTED")
+
+        worker = Server(database_url=url, roles="worker", data_dir=self.server.data_dir).start()
+        self.addCleanup(worker.kill)
+        self.assert_status(self.client.until_end(sent.id), "DELIVERED")
+        # From now on it finds what the other process has accepted by itself.
+        self.assert_status(self.client.until_end(self.send(fictional(4, area=602)).id), "DELIVERED")
+        self.assertEqual(len(self.server.drops()), 2)
 
 
 @unittest.skipUnless(on_postgres(), "SQLite has no connection to cut")
