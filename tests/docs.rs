@@ -56,8 +56,13 @@ fn collect(folder: &Path, ending: &str, found: &mut Vec<String>) {
 /// The cells of a Markdown table row; `None` for any other line, and for the line below the head.
 fn cells(line: &str) -> Option<Vec<String>> {
     let inner = line.trim().strip_prefix('|')?.strip_suffix('|')?;
-    let cells: Vec<String> = inner.split('|').map(|cell| cell.trim().to_owned()).collect();
-    let is_rule = cells.iter().all(|cell| !cell.is_empty() && cell.bytes().all(|b| b == b'-' || b == b':'));
+    let cells: Vec<String> = inner
+        .split('|')
+        .map(|cell| cell.trim().to_owned())
+        .collect();
+    let is_rule = cells
+        .iter()
+        .all(|cell| !cell.is_empty() && cell.bytes().all(|b| b == b'-' || b == b':'));
     (!is_rule).then_some(cells)
 }
 

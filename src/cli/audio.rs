@@ -83,10 +83,18 @@ async fn upload(args: UploadArgs) -> anyhow::Result<()> {
     let bar = progress(&bytes);
     // Safe to repeat: the same bytes are the same audio.
     let answer = persistently(async || {
-        let metadata = pb::UploadAudioRequest { payload: Some(Payload::Metadata(pb::UploadAudioMetadata {})) };
+        let metadata = pb::UploadAudioRequest {
+            payload: Some(Payload::Metadata(pb::UploadAudioMetadata {})),
+        };
         let pieces = chunks(bytes.clone(), bar.clone());
-        let pieces = pieces.map(|chunk| pb::UploadAudioRequest { payload: Some(Payload::AudioChunk(chunk)) });
-        service.upload_audio(in_time(tokio_stream::iter(std::iter::once(metadata).chain(pieces)))).await
+        let pieces = pieces.map(|chunk| pb::UploadAudioRequest {
+            payload: Some(Payload::AudioChunk(chunk)),
+        });
+        service
+            .upload_audio(in_time(tokio_stream::iter(
+                std::iter::once(metadata).chain(pieces),
+            )))
+            .await
     })
     .await;
     bar.finish_and_clear();
@@ -97,13 +105,21 @@ async fn upload(args: UploadArgs) -> anyhow::Result<()> {
 async fn get(args: GetArgs) -> anyhow::Result<()> {
     let path = args.output.filter(|path| path.as_os_str() != "-");
     if path.is_none() && std::io::stdout().is_terminal() {
-        return Err(Usage("an MP3 is not for a terminal; name a file with -o FILE".to_owned()).into());
+        return Err(
+            Usage("an MP3 is not for a terminal; name a file with -o FILE".to_owned()).into(),
+        );
     }
     if path.is_none() && args.json {
-        return Err(Usage("standard output can't be both MP3 and JSON; name a file with -o FILE".to_owned()).into());
+        return Err(Usage(
+            "standard output can't be both MP3 and JSON; name a file with -o FILE".to_owned(),
+        )
+        .into());
     }
     let mut service = args.client.connect().await?.voicemails;
-    let mut parts = service.download_audio(in_time(pb::DownloadAudioRequest { audio_id: args.id })).await?.into_inner();
+    let mut parts = service
+        .download_audio(in_time(pb::DownloadAudioRequest { audio_id: args.id }))
+        .await?
+        .into_inner();
     let (mut audio, mut bytes) = (pb::Audio::default(), Vec::new());
     while let Some(message) = parts.message().await? {
         match message.part {
@@ -113,13 +129,28 @@ async fn get(args: GetArgs) -> anyhow::Result<()> {
         }
     }
     if hex(&Sha256::digest(&bytes)) != audio.sha256 {
-        bail!("{} bytes came that are not the audio that was stored (its SHA-256 is another); fetch it again", bytes.len());
+        bail!(
+            "{} bytes came that are not the audio that was stored (its SHA-256 is another); fetch it again",
+            bytes.len()
+        );
     }
-    let Some(path) = path else { return show::put(&bytes) };
-    std::fs::write(&path, &bytes).with_context(|| format!("`{}` can't be written", path.display()))?;
-    show::say_one(args.json, || json::audio(&audio), || {
-        format!("{}: {}, {} bytes", path.display(), show::length(audio.duration), bytes.len())
-    })
+    let Some(path) = path else {
+        return show::put(&bytes);
+    };
+    std::fs::write(&path, &bytes)
+        .with_context(|| format!("`{}` can't be written", path.display()))?;
+    show::say_one(
+        args.json,
+        || json::audio(&audio),
+        || {
+            format!(
+                "{}: {}, {} bytes",
+                path.display(),
+                show::length(audio.duration),
+                bytes.len()
+            )
+        },
+    )
 }
 
 async fn info(args: InfoArgs) -> anyhow::Result<()> {
@@ -134,8 +165,12 @@ async fn info(args: InfoArgs) -> anyhow::Result<()> {
 pub fn read(path: &Path) -> anyhow::Result<Bytes> {
     let mut bytes = Vec::new();
     let done = match path.as_os_str() == "-" {
-        true => std::io::stdin().lock().take(READ_BYTES_MAX).read_to_end(&mut bytes),
-        false => std::fs::File::open(path).and_then(|file| file.take(READ_BYTES_MAX).read_to_end(&mut bytes)),
+        true => std::io::stdin()
+            .lock()
+            .take(READ_BYTES_MAX)
+            .read_to_end(&mut bytes),
+        false => std::fs::File::open(path)
+            .and_then(|file| file.take(READ_BYTES_MAX).read_to_end(&mut bytes)),
     };
     done.with_context(|| format!("`{}` can't be read", path.display()))?;
     Ok(bytes.into())
@@ -169,10 +204,21 @@ mod tests {
 
     #[test]
     fn chunks_are_of_64_kib_and_lose_nothing() {
-        for size in [0, 1, CHUNK_BYTES - 1, CHUNK_BYTES, CHUNK_BYTES + 1, 3 * CHUNK_BYTES] {
+        for size in [
+            0,
+            1,
+            CHUNK_BYTES - 1,
+            CHUNK_BYTES,
+            CHUNK_BYTES + 1,
+            3 * CHUNK_BYTES,
+        ] {
             let bytes: Bytes = (0..size).map(|at| (at % 251) as u8).collect();
             let chunks: Vec<Bytes> = chunks(bytes.clone(), ProgressBar::hidden()).collect();
-            assert!(chunks.iter().all(|chunk| (1..=CHUNK_BYTES).contains(&chunk.len())));
+            assert!(
+                chunks
+                    .iter()
+                    .all(|chunk| (1..=CHUNK_BYTES).contains(&chunk.len()))
+            );
             assert_eq!(chunks.len(), size.div_ceil(CHUNK_BYTES));
             assert_eq!(chunks.concat(), bytes);
         }
@@ -189,6 +235,11 @@ mod tests {
         let path = folder.path().join("large.mp3");
         std::fs::write(&path, vec![0; 9 * 1_024 * 1_024]).expect("written");
         assert_eq!(read(&path).expect("readable").len() as u64, READ_BYTES_MAX);
-        assert!(read(&folder.path().join("missing.mp3")).expect_err("missing").to_string().contains("missing.mp3"));
+        assert!(
+            read(&folder.path().join("missing.mp3"))
+                .expect_err("missing")
+                .to_string()
+                .contains("missing.mp3")
+        );
     }
 }

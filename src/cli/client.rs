@@ -29,7 +29,12 @@ const WAIT_MAX: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone, Args)]
 pub struct ClientArgs {
     /// The server's gRPC address: HOST:PORT, or http://HOST:PORT
-    #[arg(long, env = "RINGLESS_ADDR", default_value = "http://127.0.0.1:50051", value_name = "ADDR")]
+    #[arg(
+        long,
+        env = "RINGLESS_ADDR",
+        default_value = "http://127.0.0.1:50051",
+        value_name = "ADDR"
+    )]
     pub addr: ServerAddr,
 }
 
@@ -78,7 +83,10 @@ pub struct Client {
 impl Client {
     pub async fn connect(addr: &ServerAddr) -> anyhow::Result<Client> {
         let endpoint = Endpoint::from_shared(addr.0.clone())?.connect_timeout(CONNECT_TIMEOUT);
-        let channel = endpoint.connect().await.map_err(|error| NoServer { addr: addr.to_string(), cause: deepest(&error) })?;
+        let channel = endpoint.connect().await.map_err(|error| NoServer {
+            addr: addr.to_string(),
+            cause: deepest(&error),
+        })?;
         Ok(Client {
             telephony: TelephonyServiceClient::new(channel.clone()),
             use_cases: UseCaseServiceClient::new(channel.clone()),
@@ -105,7 +113,9 @@ fn within<T>(message: T, timeout: Duration) -> Request<T> {
 
 /// Makes a call that is safe to repeat, and repeats it where the server asks for that or the
 /// connection broke. Says so on stderr.
-pub async fn persistently<T>(mut call: impl AsyncFnMut() -> Result<T, Status>) -> Result<T, Status> {
+pub async fn persistently<T>(
+    mut call: impl AsyncFnMut() -> Result<T, Status>,
+) -> Result<T, Status> {
     let mut calls = 1;
     loop {
         let status = match call().await {
@@ -126,16 +136,21 @@ pub async fn persistently<T>(mut call: impl AsyncFnMut() -> Result<T, Status>) -
 
 /// Whether a call that was answered so is worth a repeat, and after which wait.
 fn wait_before_repeat(status: &Status, calls: u32) -> Option<Duration> {
-    let asked = status.get_details_retry_info().and_then(|retry| retry.retry_delay);
-    let may_pass = asked.is_some() || status.code() == Code::Unavailable || is_broken_connection(status);
+    let asked = status
+        .get_details_retry_info()
+        .and_then(|retry| retry.retry_delay);
+    let may_pass =
+        asked.is_some() || status.code() == Code::Unavailable || is_broken_connection(status);
     let wait = asked.unwrap_or(FIRST_WAIT * 2_u32.saturating_pow(calls - 1));
     (may_pass && calls < CALLS_MAX && wait <= WAIT_MAX).then_some(wait)
 }
 
 /// May a call that was answered so have been carried out all the same?
 pub fn may_be_done(status: &Status) -> bool {
-    matches!(status.code(), Code::Unavailable | Code::Unknown | Code::DeadlineExceeded | Code::Cancelled)
-        || is_broken_connection(status)
+    matches!(
+        status.code(),
+        Code::Unavailable | Code::Unknown | Code::DeadlineExceeded | Code::Cancelled
+    ) || is_broken_connection(status)
 }
 
 /// The request id of a create or a send: the one given, else a new one.
@@ -166,15 +181,27 @@ mod tests {
             ("http://voice.example:80/", "http://voice.example:80"),
             ("[::1]:50051", "http://[::1]:50051"),
         ] {
-            assert_eq!(given.parse::<ServerAddr>().map(|addr| addr.to_string()), Ok(read.to_owned()));
+            assert_eq!(
+                given.parse::<ServerAddr>().map(|addr| addr.to_string()),
+                Ok(read.to_owned())
+            );
         }
     }
 
     #[test]
     fn other_addresses_are_refused() {
-        for given in
-            ["", "localhost", ":50051", "http://", "https://x:1", "ftp://x:1", "x:y", "x:70000", "http://x:1/path", "me:pw@x:1"]
-        {
+        for given in [
+            "",
+            "localhost",
+            ":50051",
+            "http://",
+            "https://x:1",
+            "ftp://x:1",
+            "x:y",
+            "x:70000",
+            "http://x:1/path",
+            "me:pw@x:1",
+        ] {
             assert!(given.parse::<ServerAddr>().is_err(), "{given}");
         }
     }
@@ -190,13 +217,25 @@ mod tests {
         assert_eq!(wait_before_repeat(&unavailable, 1), Some(FIRST_WAIT));
         assert_eq!(wait_before_repeat(&unavailable, 3), Some(FIRST_WAIT * 4));
         assert_eq!(wait_before_repeat(&unavailable, CALLS_MAX), None);
-        assert_eq!(wait_before_repeat(&asking_for(Duration::from_secs(2)), 1), Some(Duration::from_secs(2)));
-        assert_eq!(wait_before_repeat(&asking_for(WAIT_MAX + Duration::from_millis(1)), 1), None);
+        assert_eq!(
+            wait_before_repeat(&asking_for(Duration::from_secs(2)), 1),
+            Some(Duration::from_secs(2))
+        );
+        assert_eq!(
+            wait_before_repeat(&asking_for(WAIT_MAX + Duration::from_millis(1)), 1),
+            None
+        );
     }
 
     #[test]
     fn a_refusal_is_not_repeated() {
-        for code in [Code::InvalidArgument, Code::NotFound, Code::FailedPrecondition, Code::Unknown, Code::Internal] {
+        for code in [
+            Code::InvalidArgument,
+            Code::NotFound,
+            Code::FailedPrecondition,
+            Code::Unknown,
+            Code::Internal,
+        ] {
             assert_eq!(wait_before_repeat(&Status::new(code, "no"), 1), None);
         }
     }

@@ -18,7 +18,10 @@ pub struct Pace {
 }
 
 /// As a person waits for it.
-pub const PATIENT: Pace = Pace { first: Duration::from_millis(250), longest: Duration::from_secs(2) };
+pub const PATIENT: Pace = Pace {
+    first: Duration::from_millis(250),
+    longest: Duration::from_secs(2),
+};
 
 /// Asks until the voicemail has come to an end or `timeout` has passed, and gives it as it was last
 /// seen. `seen` is called for the first state and for each new one.
@@ -38,11 +41,14 @@ pub async fn to_end(
     while is_open(voicemail.status) && Instant::now() < deadline {
         tokio::time::sleep_until(deadline.min(Instant::now() + wait)).await;
         wait = (wait * 3 / 2).min(pace.longest);
-        let request = pb::GetVoicemailRequest { voicemail_id: voicemail.id.clone() };
+        let request = pb::GetVoicemailRequest {
+            voicemail_id: voicemail.id.clone(),
+        };
         match service.get_voicemail(soon(request)).await {
             Ok(answer) => {
                 let now = answer.into_inner().voicemail.unwrap_or_default();
-                let is_news = (now.status, now.attempts.len()) != (voicemail.status, voicemail.attempts.len());
+                let is_news = (now.status, now.attempts.len())
+                    != (voicemail.status, voicemail.attempts.len());
                 voicemail = now;
                 is_away = false;
                 if is_news {
@@ -64,18 +70,29 @@ pub async fn to_end(
 /// One state in one line: `ACCEPTED`, `DELIVERED  attempt 1 by sandbox: DELIVERED`.
 pub fn step(voicemail: &pb::Voicemail) -> String {
     let status = show::status_and_reason(voicemail);
-    let Some(attempt) = voicemail.attempts.last() else { return status };
+    let Some(attempt) = voicemail.attempts.last() else {
+        return status;
+    };
     let outcome = match show::outcome(attempt.outcome) {
         running if running.is_empty() => "under way".to_owned(),
         outcome => outcome,
     };
-    format!("{status:<13}  attempt {} by {}: {outcome}", attempt.number, show::clean(&attempt.carrier))
+    format!(
+        "{status:<13}  attempt {} by {}: {outcome}",
+        attempt.number,
+        show::clean(&attempt.carrier)
+    )
 }
 
 /// May still change by itself. A status that a newer server has may, for all we know.
 pub fn is_open(status: i32) -> bool {
     match VoicemailStatus::try_from(status) {
-        Ok(VoicemailStatus::Unspecified | VoicemailStatus::Accepted | VoicemailStatus::Sending | VoicemailStatus::Sent)
+        Ok(
+            VoicemailStatus::Unspecified
+            | VoicemailStatus::Accepted
+            | VoicemailStatus::Sending
+            | VoicemailStatus::Sent,
+        )
         | Err(_) => true,
         Ok(
             VoicemailStatus::Delivered
@@ -113,8 +130,10 @@ mod tests {
 
     #[test]
     fn each_end_has_its_exit_code_and_what_is_open_has_6() {
-        let codes: Vec<(String, u8)> =
-            Status::ALL.iter().map(|status| (status.to_string(), exit_code(i32::from(*status as i16)))).collect();
+        let codes: Vec<(String, u8)> = Status::ALL
+            .iter()
+            .map(|status| (status.to_string(), exit_code(i32::from(*status as i16))))
+            .collect();
         let expected = [
             ("ACCEPTED", 6),
             ("SENDING", 6),
@@ -126,14 +145,21 @@ mod tests {
             ("CANCELLED", 5),
             ("UNCONFIRMED", 6),
         ];
-        assert_eq!(codes, expected.map(|(status, code)| (status.to_owned(), code)));
+        assert_eq!(
+            codes,
+            expected.map(|(status, code)| (status.to_owned(), code))
+        );
         assert_eq!(exit_code(99), 6);
     }
 
     #[test]
     fn what_is_open_is_what_the_domain_says() {
         for status in Status::ALL {
-            assert_eq!(is_open(i32::from(status as i16)), !status.is_end(), "{status}");
+            assert_eq!(
+                is_open(i32::from(status as i16)),
+                !status.is_end(),
+                "{status}"
+            );
         }
         assert!(is_open(99));
     }
@@ -146,12 +172,23 @@ mod tests {
             outcome: outcome as i32,
             ..pb::Attempt::default()
         };
-        let mut voicemail = pb::Voicemail { status: VoicemailStatus::Accepted as i32, ..pb::Voicemail::default() };
+        let mut voicemail = pb::Voicemail {
+            status: VoicemailStatus::Accepted as i32,
+            ..pb::Voicemail::default()
+        };
         assert_eq!(step(&voicemail), "ACCEPTED");
         voicemail.attempts = vec![attempt(1, pb::AttemptOutcome::TryAgain)];
-        assert_eq!(step(&voicemail), "ACCEPTED       attempt 1 by sandbox: TRY_AGAIN");
+        assert_eq!(
+            step(&voicemail),
+            "ACCEPTED       attempt 1 by sandbox: TRY_AGAIN"
+        );
         voicemail.status = VoicemailStatus::Sending as i32;
-        voicemail.attempts.push(attempt(2, pb::AttemptOutcome::Unspecified));
-        assert_eq!(step(&voicemail), "SENDING        attempt 2 by sandbox: under way");
+        voicemail
+            .attempts
+            .push(attempt(2, pb::AttemptOutcome::Unspecified));
+        assert_eq!(
+            step(&voicemail),
+            "SENDING        attempt 2 by sandbox: under way"
+        );
     }
 }

@@ -56,7 +56,10 @@ impl Fields {
     }
 
     fn text(self, name: &str, text: &str) -> Fields {
-        self.put(name, (!text.is_empty()).then(|| Json::Text(text.to_owned())))
+        self.put(
+            name,
+            (!text.is_empty()).then(|| Json::Text(text.to_owned())),
+        )
     }
 
     fn flag(self, name: &str, is_set: bool) -> Fields {
@@ -72,7 +75,12 @@ impl Fields {
     }
 
     fn double(self, name: &str, number: Option<f64>) -> Fields {
-        self.put(name, number.and_then(serde_json::Number::from_f64).map(Json::Number))
+        self.put(
+            name,
+            number
+                .and_then(serde_json::Number::from_f64)
+                .map(Json::Number),
+        )
     }
 
     /// A number that this program does not know yet stays a number.
@@ -99,7 +107,10 @@ impl Fields {
     }
 
     fn map(self, name: &str, map: &BTreeMap<String, String>) -> Fields {
-        let fields = map.iter().map(|(key, value)| (key.clone(), Json::Text(value.clone()))).collect();
+        let fields = map
+            .iter()
+            .map(|(key, value)| (key.clone(), Json::Text(value.clone())))
+            .collect();
         self.put(name, (!map.is_empty()).then_some(Json::Object(fields)))
     }
 
@@ -110,7 +121,9 @@ impl Fields {
 
 macro_rules! kind {
     ($kind:ident, $number:expr) => {
-        pb::$kind::try_from($number).ok().map(|value| value.as_str_name())
+        pb::$kind::try_from($number)
+            .ok()
+            .map(|value| value.as_str_name())
     };
 }
 
@@ -122,12 +135,23 @@ pub fn voicemail(voicemail: &pb::Voicemail) -> Json {
         .text("setup_id", &voicemail.setup_id)
         .text("sender_phone_number", &voicemail.sender_phone_number)
         .text("recipient_phone_number", &voicemail.recipient_phone_number)
-        .kind("status", voicemail.status, kind!(VoicemailStatus, voicemail.status))
-        .kind("failure_reason", voicemail.failure_reason, kind!(FailureReason, voicemail.failure_reason))
+        .kind(
+            "status",
+            voicemail.status,
+            kind!(VoicemailStatus, voicemail.status),
+        )
+        .kind(
+            "failure_reason",
+            voicemail.failure_reason,
+            kind!(FailureReason, voicemail.failure_reason),
+        )
         .text("status_detail", &voicemail.status_detail)
         .flag("simulated", voicemail.simulated)
         .put("audio", voicemail.audio.as_ref().map(audio))
-        .put("attempts", (!attempts.is_empty()).then_some(Json::List(attempts)))
+        .put(
+            "attempts",
+            (!attempts.is_empty()).then_some(Json::List(attempts)),
+        )
         .map("labels", &voicemail.labels)
         .text("request_id", &voicemail.request_id)
         .time("create_time", voicemail.create_time)
@@ -146,8 +170,16 @@ fn attempt(attempt: &pb::Attempt) -> Json {
         .text("carrier", &attempt.carrier)
         .time("start_time", attempt.start_time)
         .time("end_time", attempt.end_time)
-        .kind("outcome", attempt.outcome, kind!(AttemptOutcome, attempt.outcome))
-        .kind("failure_reason", attempt.failure_reason, kind!(FailureReason, attempt.failure_reason))
+        .kind(
+            "outcome",
+            attempt.outcome,
+            kind!(AttemptOutcome, attempt.outcome),
+        )
+        .kind(
+            "failure_reason",
+            attempt.failure_reason,
+            kind!(FailureReason, attempt.failure_reason),
+        )
         .text("carrier_reference", &attempt.carrier_reference)
         .text("carrier_code", &attempt.carrier_code)
         .text("carrier_detail", &attempt.carrier_detail)
@@ -183,7 +215,11 @@ pub fn number(number: &pb::PhoneNumber) -> Json {
         .text("setup_id", &number.setup_id)
         .text("phone_number", &number.phone_number)
         .text("display_name", &number.display_name)
-        .kind("status", number.status, kind!(PhoneNumberStatus, number.status))
+        .kind(
+            "status",
+            number.status,
+            kind!(PhoneNumberStatus, number.status),
+        )
         .texts("carriers", &number.carriers)
         .time("create_time", number.create_time)
         .time("update_time", number.update_time)
@@ -193,13 +229,21 @@ pub fn number(number: &pb::PhoneNumber) -> Json {
 pub fn use_case(use_case: &pb::UseCase) -> Json {
     Fields::default()
         .text("id", &use_case.id)
-        .kind("channel", use_case.channel, kind!(Channel, use_case.channel))
+        .kind(
+            "channel",
+            use_case.channel,
+            kind!(Channel, use_case.channel),
+        )
         .text("entity_name", &use_case.entity_name)
         .text("name", &use_case.name)
         .text("description", &use_case.description)
         .text("setup_id", &use_case.setup_id)
         .texts("phone_number_ids", &use_case.phone_number_ids)
-        .kind("purpose", use_case.purpose, kind!(Purpose, use_case.purpose))
+        .kind(
+            "purpose",
+            use_case.purpose,
+            kind!(Purpose, use_case.purpose),
+        )
         .text("callback_phone_number", &use_case.callback_phone_number)
         .text("opt_out_phone_number", &use_case.opt_out_phone_number)
         .time("create_time", use_case.create_time)
@@ -231,9 +275,16 @@ fn group(group: &pb::DeliveryReportGroup) -> Json {
         .text("setup_id", &group.setup_id)
         .text("sender_phone_number", &group.sender_phone_number)
         .text("carrier", &group.carrier)
-        .kind("failure_reason", group.failure_reason, kind!(FailureReason, group.failure_reason))
+        .kind(
+            "failure_reason",
+            group.failure_reason,
+            kind!(FailureReason, group.failure_reason),
+        )
         .time("period_start_time", group.period_start_time)
-        .put("status_counts", (!counts.is_empty()).then_some(Json::List(counts)))
+        .put(
+            "status_counts",
+            (!counts.is_empty()).then_some(Json::List(counts)),
+        )
         .int64("total", group.total)
         .int64("in_flight", group.in_flight)
         .int64("unconfirmed", group.unconfirmed)
@@ -246,7 +297,11 @@ fn group(group: &pb::DeliveryReportGroup) -> Json {
 /// In UTC, with 0, 3, 6 or 9 digits behind the second.
 pub fn rfc3339(time: Timestamp) -> String {
     match jiff::Timestamp::from_second(time.seconds) {
-        Ok(second) => format!("{}{}Z", second.strftime("%Y-%m-%dT%H:%M:%S"), fraction(time.nanos)),
+        Ok(second) => format!(
+            "{}{}Z",
+            second.strftime("%Y-%m-%dT%H:%M:%S"),
+            fraction(time.nanos)
+        ),
         Err(_) => format!("{}s", time.seconds),
     }
 }
@@ -276,11 +331,29 @@ mod tests {
     #[test]
     fn times_and_lengths_have_0_3_6_or_9_digits() {
         assert_eq!(rfc3339(at(1_795_435_200, 0)), "2026-11-23T12:00:00Z");
-        assert_eq!(rfc3339(at(1_795_435_200, 120_000_000)), "2026-11-23T12:00:00.120Z");
-        assert_eq!(rfc3339(at(1_795_435_200, 120_340_000)), "2026-11-23T12:00:00.120340Z");
+        assert_eq!(
+            rfc3339(at(1_795_435_200, 120_000_000)),
+            "2026-11-23T12:00:00.120Z"
+        );
+        assert_eq!(
+            rfc3339(at(1_795_435_200, 120_340_000)),
+            "2026-11-23T12:00:00.120340Z"
+        );
         assert_eq!(rfc3339(at(-1, 1)), "1969-12-31T23:59:59.000000001Z");
-        assert_eq!(seconds(Duration { seconds: 14, nanos: 28_000_000 }), "14.028s");
-        assert_eq!(seconds(Duration { seconds: 0, nanos: 0 }), "0s");
+        assert_eq!(
+            seconds(Duration {
+                seconds: 14,
+                nanos: 28_000_000
+            }),
+            "14.028s"
+        );
+        assert_eq!(
+            seconds(Duration {
+                seconds: 0,
+                nanos: 0
+            }),
+            "0s"
+        );
     }
 
     #[test]
@@ -293,7 +366,10 @@ mod tests {
             audio: Some(pb::Audio {
                 id: "a".to_owned(),
                 size_bytes: 43_000,
-                duration: Some(Duration { seconds: 14, nanos: 0 }),
+                duration: Some(Duration {
+                    seconds: 14,
+                    nanos: 0,
+                }),
                 ..pb::Audio::default()
             }),
             attempts: vec![pb::Attempt {
@@ -317,14 +393,24 @@ mod tests {
 
     #[test]
     fn a_status_of_a_newer_server_stays_a_number() {
-        let newer = pb::Setup { status: 99, ..pb::Setup::default() };
-        assert_eq!(serde_json::to_string(&setup(&newer)).expect("JSON"), r#"{"status":99}"#);
+        let newer = pb::Setup {
+            status: 99,
+            ..pb::Setup::default()
+        };
+        assert_eq!(
+            serde_json::to_string(&setup(&newer)).expect("JSON"),
+            r#"{"status":99}"#
+        );
     }
 
     #[test]
     fn a_rate_of_nothing_is_left_out_and_a_rate_of_0_is_not() {
         let rate = |rate| {
-            let total = pb::DeliveryReportGroup { delivery_rate: rate, total: 2, ..pb::DeliveryReportGroup::default() };
+            let total = pb::DeliveryReportGroup {
+                delivery_rate: rate,
+                total: 2,
+                ..pb::DeliveryReportGroup::default()
+            };
             serde_json::to_string(&group(&total)).expect("JSON")
         };
         assert_eq!(rate(None), r#"{"total":"2"}"#);

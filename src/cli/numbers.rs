@@ -1,5 +1,6 @@
 //! `number`: phone numbers to send from. A number is named by its id or in E.164.
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 use prost_types::FieldMask;
 
@@ -43,7 +44,7 @@ pub struct CreateArgs {
     #[arg(long = "carrier", value_name = "NAME", value_delimiter = ',')]
     carriers: Vec<String>,
     /// Makes a repeat safe; made here where none is given
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
     request_id: Option<String>,
     /// Print the number as JSON
     #[arg(long)]
@@ -108,18 +109,29 @@ pub async fn run(command: NumberCommand) -> anyhow::Result<()> {
 
 fn say(is_json: bool, number: Option<pb::PhoneNumber>) -> anyhow::Result<()> {
     let number = number.unwrap_or_default();
-    show::say_one(is_json, || json::number(&number), || {
-        show::fields(&[
-            ("number", number.phone_number.clone()),
-            ("id", number.id.clone()),
-            ("name", number.display_name.clone()),
-            ("status", show::number_status(number.status)),
-            ("setup", number.setup_id.clone()),
-            ("carriers", if number.carriers.is_empty() { "all of the setup's".to_owned() } else { number.carriers.join(", ") }),
-            ("created", show::time(number.create_time)),
-            ("changed", show::time(number.update_time)),
-        ])
-    })
+    show::say_one(
+        is_json,
+        || json::number(&number),
+        || {
+            show::fields(&[
+                ("number", number.phone_number.clone()),
+                ("id", number.id.clone()),
+                ("name", number.display_name.clone()),
+                ("status", show::number_status(number.status)),
+                ("setup", number.setup_id.clone()),
+                (
+                    "carriers",
+                    if number.carriers.is_empty() {
+                        "all of the setup's".to_owned()
+                    } else {
+                        number.carriers.join(", ")
+                    },
+                ),
+                ("created", show::time(number.create_time)),
+                ("changed", show::time(number.update_time)),
+            ])
+        },
+    )
 }
 
 async fn create(args: CreateArgs) -> anyhow::Result<()> {
@@ -131,16 +143,23 @@ async fn create(args: CreateArgs) -> anyhow::Result<()> {
         carriers: args.carriers,
         ..pb::PhoneNumber::default()
     };
-    let request = pb::CreatePhoneNumberRequest { phone_number: Some(number), request_id: request_id(args.request_id) };
-    let answer = persistently(async || service.create_phone_number(soon(request.clone())).await).await?;
+    let request = pb::CreatePhoneNumberRequest {
+        phone_number: Some(number),
+        request_id: request_id(args.request_id),
+    };
+    let answer =
+        persistently(async || service.create_phone_number(soon(request.clone())).await).await?;
     say(args.json, answer.into_inner().phone_number)
 }
 
 async fn get(args: OneArgs) -> anyhow::Result<()> {
     let client = args.client.connect().await?;
-    let request = pb::GetPhoneNumberRequest { phone_number_id: find::number(&client, &args.number).await? };
+    let request = pb::GetPhoneNumberRequest {
+        phone_number_id: find::number(&client, &args.number).await?,
+    };
     let mut service = client.telephony;
-    let answer = persistently(async || service.get_phone_number(soon(request.clone())).await).await?;
+    let answer =
+        persistently(async || service.get_phone_number(soon(request.clone())).await).await?;
     say(args.json, answer.into_inner().phone_number)
 }
 
@@ -151,12 +170,23 @@ async fn list(args: ListArgs) -> anyhow::Result<()> {
         None => String::new(),
     };
     let statuses = parse::numbers(&args.status);
-    let filters =
-        pb::ListPhoneNumbersRequest { setup_id: args.setup, use_case_id, statuses, ..pb::ListPhoneNumbersRequest::default() };
+    let filters = pb::ListPhoneNumbersRequest {
+        setup_id: args.setup,
+        use_case_id,
+        statuses,
+        ..pb::ListPhoneNumbersRequest::default()
+    };
     let shape = Shape {
         name: "phone_numbers",
         what: "numbers",
-        columns: &[("NUMBER", 12), ("STATUS", 8), ("ID", 36), ("SETUP", 36), ("NAME", 0), ("CARRIERS", 0)],
+        columns: &[
+            ("NUMBER", 12),
+            ("STATUS", 8),
+            ("ID", 36),
+            ("SETUP", 36),
+            ("NAME", 0),
+            ("CARRIERS", 0),
+        ],
         row: |number: &pb::PhoneNumber| {
             vec![
                 number.phone_number.clone(),
@@ -164,15 +194,26 @@ async fn list(args: ListArgs) -> anyhow::Result<()> {
                 number.id.clone(),
                 number.setup_id.clone(),
                 number.display_name.clone(),
-                if number.carriers.is_empty() { "all".to_owned() } else { number.carriers.join(", ") },
+                if number.carriers.is_empty() {
+                    "all".to_owned()
+                } else {
+                    number.carriers.join(", ")
+                },
             ]
         },
         json: json::number,
     };
     let mut service = client.telephony;
     pages::print(args.paging, shape, async move |page_size, page_token| {
-        let request = pb::ListPhoneNumbersRequest { page_size, page_token, ..filters.clone() };
-        let page = service.list_phone_numbers(soon(request)).await?.into_inner();
+        let request = pb::ListPhoneNumbersRequest {
+            page_size,
+            page_token,
+            ..filters.clone()
+        };
+        let page = service
+            .list_phone_numbers(soon(request))
+            .await?
+            .into_inner();
         Ok((page.phone_numbers, page.next_page_token))
     })
     .await
@@ -189,15 +230,21 @@ async fn update(args: UpdateArgs) -> anyhow::Result<()> {
         carriers: args.carriers.unwrap_or_default(),
         ..pb::PhoneNumber::default()
     };
-    let request = pb::UpdatePhoneNumberRequest { phone_number: Some(number), update_mask: Some(FieldMask { paths }) };
+    let request = pb::UpdatePhoneNumberRequest {
+        phone_number: Some(number),
+        update_mask: Some(FieldMask { paths }),
+    };
     let mut service = client.telephony;
-    let answer = persistently(async || service.update_phone_number(soon(request.clone())).await).await?;
+    let answer =
+        persistently(async || service.update_phone_number(soon(request.clone())).await).await?;
     say(args.one.json, answer.into_inner().phone_number)
 }
 
 async fn delete(args: OneArgs) -> anyhow::Result<()> {
     let client = args.client.connect().await?;
-    let request = pb::DeletePhoneNumberRequest { phone_number_id: find::number(&client, &args.number).await? };
+    let request = pb::DeletePhoneNumberRequest {
+        phone_number_id: find::number(&client, &args.number).await?,
+    };
     let id = request.phone_number_id.clone();
     let mut service = client.telephony;
     service.delete_phone_number(soon(request)).await?;
@@ -206,16 +253,22 @@ async fn delete(args: OneArgs) -> anyhow::Result<()> {
 
 async fn activate(args: OneArgs) -> anyhow::Result<()> {
     let client = args.client.connect().await?;
-    let request = pb::ActivatePhoneNumberRequest { phone_number_id: find::number(&client, &args.number).await? };
+    let request = pb::ActivatePhoneNumberRequest {
+        phone_number_id: find::number(&client, &args.number).await?,
+    };
     let mut service = client.telephony;
-    let answer = persistently(async || service.activate_phone_number(soon(request.clone())).await).await?;
+    let answer =
+        persistently(async || service.activate_phone_number(soon(request.clone())).await).await?;
     say(args.json, answer.into_inner().phone_number)
 }
 
 async fn deactivate(args: OneArgs) -> anyhow::Result<()> {
     let client = args.client.connect().await?;
-    let request = pb::DeactivatePhoneNumberRequest { phone_number_id: find::number(&client, &args.number).await? };
+    let request = pb::DeactivatePhoneNumberRequest {
+        phone_number_id: find::number(&client, &args.number).await?,
+    };
     let mut service = client.telephony;
-    let answer = persistently(async || service.deactivate_phone_number(soon(request.clone())).await).await?;
+    let answer =
+        persistently(async || service.deactivate_phone_number(soon(request.clone())).await).await?;
     say(args.json, answer.into_inner().phone_number)
 }

@@ -14,7 +14,12 @@ pub struct Paging {
     #[arg(long, value_name = "COUNT", default_value_t = 50, value_parser = clap::value_parser!(i32).range(1..=1_000))]
     page_size: i32,
     /// The page after an earlier one, whose last line or `next_page_token` said this; keep the filters as they were
-    #[arg(long, value_name = "TOKEN", default_value = "", hide_default_value = true)]
+    #[arg(
+        long,
+        value_name = "TOKEN",
+        default_value = "",
+        hide_default_value = true
+    )]
     page_token: String,
     /// Every page to the end
     #[arg(long, conflicts_with = "page_token")]
@@ -52,7 +57,7 @@ pub async fn print<T>(
         is_any |= !items.is_empty();
         if paging.json {
             let items: Vec<Json> = items.iter().map(shape.json).collect();
-            show::put(&json.items(&items))?;
+            show::put(json.items(&items))?;
         } else if !items.is_empty() {
             let rows: Vec<Vec<String>> = items.iter().map(shape.row).collect();
             show::say(table.rows(&rows))?;
@@ -70,7 +75,9 @@ pub async fn print<T>(
     }
     match token.is_empty() {
         true => Ok(()),
-        false => show::say(format!("more: the same with --page-token {token}, or with --all")),
+        false => show::say(format!(
+            "more: the same with --page-token {token}, or with --all"
+        )),
     }
 }
 
@@ -82,7 +89,10 @@ struct JsonPages {
 
 impl JsonPages {
     fn new(name: &str) -> JsonPages {
-        JsonPages { begin: format!("{{\n  \"{name}\": ["), is_empty: true }
+        JsonPages {
+            begin: format!("{{\n  \"{name}\": ["),
+            is_empty: true,
+        }
     }
 
     fn items(&mut self, items: &[Json]) -> String {
@@ -112,12 +122,19 @@ mod tests {
 
     #[test]
     fn pages_make_one_json_object_as_it_would_be_printed_whole() {
-        for (pages, token) in [(vec![1, 2], "t"), (vec![0], ""), (vec![2, 0], ""), (vec![3], "\"quoted\"")] {
+        for (pages, token) in [
+            (vec![1, 2], "t"),
+            (vec![0], ""),
+            (vec![2, 0], ""),
+            (vec![3], "\"quoted\""),
+        ] {
             let mut printer = JsonPages::new("setups");
             let mut all = Vec::new();
             let mut text = String::new();
             for count in pages {
-                let page: Vec<Json> = (0..count).map(|n| item(&format!("line\nbreak {n}"))).collect();
+                let page: Vec<Json> = (0..count)
+                    .map(|n| item(&format!("line\nbreak {n}")))
+                    .collect();
                 text.push_str(&printer.items(&page));
                 all.extend(page);
             }

@@ -18,7 +18,10 @@ pub fn label(text: &str) -> Result<(String, String), String> {
 pub fn time(text: &str) -> Result<Timestamp, String> {
     match text.parse::<jiff::Timestamp>() {
         Ok(instant) => Ok(timestamp(instant)),
-        Err(_) => Err("give an RFC 3339 time, for example 2026-11-23T09:30:00Z or 2026-11-23T09:30:00-05:00".to_owned()),
+        Err(_) => Err(
+            "give an RFC 3339 time, for example 2026-11-23T09:30:00Z or 2026-11-23T09:30:00-05:00"
+                .to_owned(),
+        ),
     }
 }
 
@@ -59,7 +62,8 @@ pub fn moment_utc(text: &str) -> Result<Timestamp, String> {
 
 /// An IANA zone that this machine knows.
 pub fn time_zone(text: &str) -> Result<TimeZone, String> {
-    TimeZone::get(text).map_err(|_| "give an IANA zone, for example America/New_York, or UTC".to_owned())
+    TimeZone::get(text)
+        .map_err(|_| "give an IANA zone, for example America/New_York, or UTC".to_owned())
 }
 
 pub fn timestamp(instant: jiff::Timestamp) -> Timestamp {
@@ -107,7 +111,10 @@ fn allowed(name: impl Fn(i32) -> Option<&'static str>, prefix: &str) -> String {
 
 /// `VOICEMAIL_STATUS_NOT_DELIVERED` as `not-delivered`.
 fn typed(name: &str, prefix: &str) -> String {
-    name.strip_prefix(prefix).unwrap_or(name).to_ascii_lowercase().replace('_', "-")
+    name.strip_prefix(prefix)
+        .unwrap_or(name)
+        .to_ascii_lowercase()
+        .replace('_', "-")
 }
 
 /// The numbers of enum values, as requests hold them.
@@ -140,7 +147,13 @@ mod tests {
 
     #[test]
     fn a_time_before_1970_keeps_a_positive_rest() {
-        assert_eq!(time("1969-12-31T23:59:59.75Z"), Ok(Timestamp { seconds: -1, nanos: 750_000_000 }));
+        assert_eq!(
+            time("1969-12-31T23:59:59.75Z"),
+            Ok(Timestamp {
+                seconds: -1,
+                nanos: 750_000_000
+            })
+        );
     }
 
     #[test]
@@ -156,11 +169,23 @@ mod tests {
 
     #[test]
     fn enum_values_are_read_in_any_spelling() {
-        for text in ["not-delivered", "NOT_DELIVERED", "VOICEMAIL_STATUS_NOT_DELIVERED", "Not_Delivered"] {
-            assert_eq!(voicemail_status(text), Ok(pb::VoicemailStatus::NotDelivered), "{text}");
+        for text in [
+            "not-delivered",
+            "NOT_DELIVERED",
+            "VOICEMAIL_STATUS_NOT_DELIVERED",
+            "Not_Delivered",
+        ] {
+            assert_eq!(
+                voicemail_status(text),
+                Ok(pb::VoicemailStatus::NotDelivered),
+                "{text}"
+            );
         }
         assert_eq!(dimension("use-case"), Ok(pb::ReportDimension::UseCase));
-        assert_eq!(channel("ringless-voicemail"), Ok(pb::Channel::RinglessVoicemail));
+        assert_eq!(
+            channel("ringless-voicemail"),
+            Ok(pb::Channel::RinglessVoicemail)
+        );
         let refused = voicemail_status("unspecified").expect_err("not a value to ask for");
         assert_eq!(
             refused,

@@ -7,10 +7,10 @@ use jiff::tz::TimeZone;
 
 use super::client::{ClientArgs, in_time, persistently};
 use super::failure::Usage;
+use super::json;
 use super::parse::{self, Moment};
 use super::show::{self, Table};
 use super::voicemails::Filters;
-use super::json;
 use crate::grpc::pb::{self, ReportDimension, VoicemailStatus};
 
 /// What is covered where no beginning is given.
@@ -65,29 +65,68 @@ pub async fn run(args: ReportArgs) -> anyhow::Result<()> {
         ..args.filters.for_report(&client).await?
     };
     let mut service = client.voicemails;
-    let answer = persistently(async || service.get_delivery_report(in_time(request.clone())).await).await?;
+    let answer =
+        persistently(async || service.get_delivery_report(in_time(request.clone())).await).await?;
     let report = answer.into_inner();
-    show::say_one(args.json, || json::report(&report), || table(&report, &args.by, &args.time_zone))
+    show::say_one(
+        args.json,
+        || json::report(&report),
+        || table(&report, &args.by, &args.time_zone),
+    )
 }
 
-/// One line per group, and one for all of them.
-pub fn table(report: &pb::GetDeliveryReportResponse, by: &[ReportDimension], zone: &TimeZone) -> String {
-    let mut columns: Vec<(&'static str, usize)> = by.iter().map(|dimension| (heading(*dimension), 0)).collect();
+/// One line per group, and one for all of them. Statuses that nothing is in have no column.
+pub fn table(
+    report: &pb::GetDeliveryReportResponse,
+    by: &[ReportDimension],
+    zone: &TimeZone,
+) -> String {
+    let total = report.total.clone().unwrap_or_default();
+    let statuses: Vec<VoicemailStatus> = STATUSES
+        .into_iter()
+        .filter(|status| *status == VoicemailStatus::Delivered || count(&total, *status) > 0)
+        .collect();
+    let mut columns: Vec<(&'static str, usize)> = by
+        .iter()
+        .map(|dimension| (heading(*dimension), 0))
+        .collect();
     if by.is_empty() {
         columns.push(("", 0));
     }
-    columns.extend(["ALL", "ON THE WAY", "DELIVERED", "NOT DELIVERED", "FAILED", "SKIPPED", "CANCELLED"].map(|name| (name, 0)));
-    columns.extend(["UNCONFIRMED", "RATE", "MEDIAN", "95 %"].map(|name| (name, 0)));
+    columns.push(("ALL", 0));
+    columns.extend(
+        statuses
+            .iter()
+            .map(|status| (show::short_status(*status), 0)),
+    );
+    columns.extend(["RATE", "MEDIAN", "95 %"].map(|name| (name, 0)));
     let mut rows: Vec<Vec<String>> = Vec::with_capacity(report.groups.len() + 1);
     for group in &report.groups {
         let names = by.iter().map(|dimension| name(group, *dimension, zone));
-        rows.push(names.chain(counts(group)).collect());
+        rows.push(names.chain(numbers(group, &statuses)).collect());
     }
-    let total = report.total.clone().unwrap_or_default();
-    let names = (0..by.len().max(1)).map(|column| if column == 0 { "all".to_owned() } else { String::new() });
-    rows.push(names.chain(counts(&total)).collect());
+    let names = (0..by.len().max(1)).map(|column| {
+        if column == 0 {
+            "all".to_owned()
+        } else {
+            String::new()
+        }
+    });
+    rows.push(names.chain(numbers(&total, &statuses)).collect());
     Table::new(&columns).rows(&rows)
 }
+
+const STATUSES: [VoicemailStatus; 9] = [
+    VoicemailStatus::Accepted,
+    VoicemailStatus::Sending,
+    VoicemailStatus::Sent,
+    VoicemailStatus::Delivered,
+    VoicemailStatus::NotDelivered,
+    VoicemailStatus::Failed,
+    VoicemailStatus::Skipped,
+    VoicemailStatus::Cancelled,
+    VoicemailStatus::Unconfirmed,
+];
 
 fn heading(dimension: ReportDimension) -> &'static str {
     match dimension {
@@ -104,8 +143,12 @@ fn heading(dimension: ReportDimension) -> &'static str {
 
 fn name(group: &pb::DeliveryReportGroup, dimension: ReportDimension, zone: &TimeZone) -> String {
     let period = |format: &str| {
-        let start = group.period_start_time.and_then(|start| jiff::Timestamp::new(start.seconds, start.nanos).ok());
-        start.map(|start| start.to_zoned(zone.clone()).strftime(format).to_string()).unwrap_or_default()
+        let start = group
+            .period_start_time
+            .and_then(|start| jiff::Timestamp::new(start.seconds, start.nanos).ok());
+        start
+            .map(|start| start.to_zoned(zone.clone()).strftime(format).to_string())
+            .unwrap_or_default()
     };
     match dimension {
         ReportDimension::UseCase => group.use_case_id.clone(),
@@ -120,24 +163,30 @@ fn name(group: &pb::DeliveryReportGroup, dimension: ReportDimension, zone: &Time
     }
 }
 
-fn counts(group: &pb::DeliveryReportGroup) -> Vec<String> {
-    let of = |status: VoicemailStatus| {
-        let count = group.status_counts.iter().find(|count| count.status == status as i32);
-        count.map_or(0, |count| count.count).to_string()
-    };
-    vec![
-        group.total.to_string(),
-        group.in_flight.to_string(),
-        of(VoicemailStatus::Delivered),
-        of(VoicemailStatus::NotDelivered),
-        of(VoicemailStatus::Failed),
-        of(VoicemailStatus::Skipped),
-        of(VoicemailStatus::Cancelled),
-        group.unconfirmed.to_string(),
-        group.delivery_rate.map(|rate| format!("{:.1} %", rate * 100.0)).unwrap_or_default(),
-        show::length(group.median_delivery_time),
-        show::length(group.p95_delivery_time),
-    ]
+fn count(group: &pb::DeliveryReportGroup, status: VoicemailStatus) -> i64 {
+    let counted = group
+        .status_counts
+        .iter()
+        .find(|counted| counted.status == status as i32);
+    counted.map_or(0, |counted| counted.count)
+}
+
+fn numbers(group: &pb::DeliveryReportGroup, statuses: &[VoicemailStatus]) -> Vec<String> {
+    let mut numbers = vec![group.total.to_string()];
+    numbers.extend(
+        statuses
+            .iter()
+            .map(|status| count(group, *status).to_string()),
+    );
+    numbers.push(
+        group
+            .delivery_rate
+            .map(|rate| format!("{:.1} %", rate * 100.0))
+            .unwrap_or_default(),
+    );
+    numbers.push(show::length(group.median_delivery_time));
+    numbers.push(show::length(group.p95_delivery_time));
+    numbers
 }
 
 #[cfg(test)]
@@ -145,13 +194,22 @@ mod tests {
     use super::*;
 
     fn group(day: Option<&str>, delivered: i64, failed: i64) -> pb::DeliveryReportGroup {
-        let count = |status: VoicemailStatus, count| pb::StatusCount { status: status as i32, count };
+        let counted = |status: VoicemailStatus, count| pb::StatusCount {
+            status: status as i32,
+            count,
+        };
         pb::DeliveryReportGroup {
             period_start_time: day.map(|day| parse::time(day).expect("a time")),
-            status_counts: vec![count(VoicemailStatus::Delivered, delivered), count(VoicemailStatus::Failed, failed)],
+            status_counts: vec![
+                counted(VoicemailStatus::Delivered, delivered),
+                counted(VoicemailStatus::Failed, failed),
+            ],
             total: delivered + failed,
             delivery_rate: Some(delivered as f64 / (delivered + failed) as f64),
-            median_delivery_time: Some(prost_types::Duration { seconds: 1, nanos: 250_000_000 }),
+            median_delivery_time: Some(prost_types::Duration {
+                seconds: 1,
+                nanos: 250_000_000,
+            }),
             ..pb::DeliveryReportGroup::default()
         }
     }
@@ -165,17 +223,26 @@ mod tests {
         };
         assert_eq!(
             table(&report, &[ReportDimension::Day], &zone),
-            "DAY         ALL  ON THE WAY  DELIVERED  NOT DELIVERED  FAILED  SKIPPED  CANCELLED  UNCONFIRMED  RATE    MEDIAN  95 %\n\
-             2026-11-23  4    0           3          0              1       0        0          0            75.0 %  1.2 s   -\n\
-             all         4    0           3          0              1       0        0          0            75.0 %  1.2 s   -"
+            "DAY         ALL  DELIVERED  FAILED  RATE    MEDIAN  95 %\n\
+             2026-11-23  4    3          1       75.0 %  1.2 s   -\n\
+             all         4    3          1       75.0 %  1.2 s   -"
         );
-        let hours = pb::GetDeliveryReportResponse { groups: report.groups, total: None };
-        assert!(table(&hours, &[ReportDimension::Hour], &zone).contains("\n2026-11-23 00:00 -05:00  4 "));
+        let hours = pb::GetDeliveryReportResponse {
+            groups: report.groups,
+            total: None,
+        };
+        assert!(
+            table(&hours, &[ReportDimension::Hour], &zone)
+                .contains("\n2026-11-23 00:00 -05:00  4 ")
+        );
     }
 
     #[test]
     fn a_report_without_groups_is_one_line() {
-        let report = pb::GetDeliveryReportResponse { groups: Vec::new(), total: Some(group(None, 1, 1)) };
+        let report = pb::GetDeliveryReportResponse {
+            groups: Vec::new(),
+            total: Some(group(None, 1, 1)),
+        };
         assert_eq!(table(&report, &[], &TimeZone::UTC).lines().count(), 2);
     }
 }

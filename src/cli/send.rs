@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use prost::bytes::Bytes;
 use prost_types::Timestamp;
 use tonic::Status;
@@ -16,8 +17,10 @@ use crate::grpc::pb;
 use crate::grpc::pb::send_voicemail_request::Payload;
 
 #[derive(Debug, Args)]
-#[command(after_help = "With --wait the exit code says how it ended: 0 delivered, 3 not delivered, 4 failed, 5 skipped or \
-                        cancelled, 6 unconfirmed or still open at --timeout.")]
+#[command(
+    after_help = "With --wait the exit code says how it ended: 0 delivered, 3 not delivered, 4 failed, 5 skipped or \
+                        cancelled, 6 unconfirmed or still open at --timeout."
+)]
 pub struct SendArgs {
     #[command(flatten)]
     client: ClientArgs,
@@ -34,7 +37,7 @@ pub struct SendArgs {
     #[arg(long, value_name = "USE_CASE")]
     use_case: String,
     /// Makes a repeat safe: the same id with the same content sends nothing twice. Made here where none is given
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
     request_id: Option<String>,
     /// A mark of yours, to find it by; may be given several times
     #[arg(long, value_name = "KEY=VALUE", value_parser = parse::label)]
@@ -77,10 +80,16 @@ pub async fn run(args: SendArgs) -> anyhow::Result<ExitCode> {
     };
     let client = args.client.connect().await?;
     let use_case_id = find::use_case(&client, &args.use_case, Meant::Sender).await?;
-    let metadata = pb::SendVoicemailMetadata { use_case_id, ..metadata };
+    let metadata = pb::SendVoicemailMetadata {
+        use_case_id,
+        ..metadata
+    };
     if is_new_id && !args.validate_only {
         // Before the call, so that it is known even where no answer comes.
-        eprintln!("request id {} (the same command with --request-id {0} sends nothing twice)", metadata.request_id);
+        eprintln!(
+            "request id {} (to repeat this send safely, give it with --request-id)",
+            metadata.request_id
+        );
     }
     let advice = repeat_advice(&metadata);
     let voicemail = match send(&client, metadata, bytes).await {
@@ -88,14 +97,28 @@ pub async fn run(args: SendArgs) -> anyhow::Result<ExitCode> {
         Err(status) => {
             let may_be_done = super::client::may_be_done(&status);
             let error = anyhow::Error::from(status);
-            return Err(if may_be_done { error.context(advice) } else { error });
+            return Err(if may_be_done {
+                error.context(advice)
+            } else {
+                error
+            });
         }
     };
     if !args.wait {
-        show::say_one(args.json, || json::voicemail(&voicemail), || summary(&voicemail))?;
+        show::say_one(
+            args.json,
+            || json::voicemail(&voicemail),
+            || summary(&voicemail),
+        )?;
         return Ok(ExitCode::SUCCESS);
     }
-    let last = wait(&client, voicemail, Duration::from_secs(args.timeout), args.json).await?;
+    let last = wait(
+        &client,
+        voicemail,
+        Duration::from_secs(args.timeout),
+        args.json,
+    )
+    .await?;
     if args.json {
         show::say(json::voicemail(&last).pretty())?;
     }
@@ -103,19 +126,34 @@ pub async fn run(args: SendArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn repeat_advice(metadata: &pb::SendVoicemailMetadata) -> String {
-    format!("it may have been taken; the same command with --request-id {} sends nothing twice", metadata.request_id)
+    format!(
+        "it may have been taken; the same command with --request-id {} sends nothing twice",
+        metadata.request_id
+    )
 }
 
 /// Streams the audio, or none where the metadata names stored audio. Every call carries the same
 /// request id, so it is safe to repeat.
-pub async fn send(client: &Client, metadata: pb::SendVoicemailMetadata, bytes: Bytes) -> Result<pb::Voicemail, Status> {
+pub async fn send(
+    client: &Client,
+    metadata: pb::SendVoicemailMetadata,
+    bytes: Bytes,
+) -> Result<pb::Voicemail, Status> {
     let mut service = client.voicemails.clone();
     let bar = audio::progress(&bytes);
     let answer = persistently(async || {
-        let first = pb::SendVoicemailRequest { payload: Some(Payload::Metadata(metadata.clone())) };
+        let first = pb::SendVoicemailRequest {
+            payload: Some(Payload::Metadata(metadata.clone())),
+        };
         let pieces = audio::chunks(bytes.clone(), bar.clone());
-        let pieces = pieces.map(|chunk| pb::SendVoicemailRequest { payload: Some(Payload::AudioChunk(chunk)) });
-        service.send_voicemail(in_time(tokio_stream::iter(std::iter::once(first).chain(pieces)))).await
+        let pieces = pieces.map(|chunk| pb::SendVoicemailRequest {
+            payload: Some(Payload::AudioChunk(chunk)),
+        });
+        service
+            .send_voicemail(in_time(tokio_stream::iter(
+                std::iter::once(first).chain(pieces),
+            )))
+            .await
     })
     .await;
     bar.finish_and_clear();
@@ -140,7 +178,12 @@ fn summary(voicemail: &pb::Voicemail) -> String {
 }
 
 /// Follows it and prints each state; beside JSON on stderr, so that stdout stays readable to programs.
-async fn wait(client: &Client, voicemail: pb::Voicemail, timeout: Duration, is_json: bool) -> anyhow::Result<pb::Voicemail> {
+async fn wait(
+    client: &Client,
+    voicemail: pb::Voicemail,
+    timeout: Duration,
+    is_json: bool,
+) -> anyhow::Result<pb::Voicemail> {
     let say = |line: String| match is_json {
         true => {
             eprintln!("{line}");
@@ -154,11 +197,20 @@ async fn wait(client: &Client, voicemail: pb::Voicemail, timeout: Duration, is_j
         voicemail.id, voicemail.recipient_phone_number, voicemail.sender_phone_number
     ))?;
     let last = follow::to_end(client, voicemail, follow::PATIENT, timeout, |now| {
-        say(format!("{:>8.3} s  {}", started.elapsed().as_secs_f64(), follow::step(now)))
+        say(format!(
+            "{:>8.3} s  {}",
+            started.elapsed().as_secs_f64(),
+            follow::step(now)
+        ))
     })
     .await?;
     if follow::is_open(last.status) {
-        say(format!("still {} after {} s; `ringless get {}` asks again", show::status(last.status), timeout.as_secs(), last.id))?;
+        say(format!(
+            "still {} after {} s; `ringless get {}` asks again",
+            show::status(last.status),
+            timeout.as_secs(),
+            last.id
+        ))?;
     } else if !last.status_detail.is_empty() {
         say(show::clean(&last.status_detail))?;
     }

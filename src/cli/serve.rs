@@ -17,8 +17,10 @@ use crate::storage::{Store, StoreOptions};
 
 /// Flags win over the environment, the environment over the config file, the file over the defaults.
 #[derive(Debug, Args)]
-#[command(after_help = "Flags win over the environment, the environment over the config file, the file over the defaults.\n\
-                        SIGTERM or SIGINT stops it cleanly; a second one ends it at once.")]
+#[command(
+    after_help = "Flags win over the environment, the environment over the config file, the file over the defaults.\n\
+                        SIGTERM or SIGINT stops it cleanly; a second one ends it at once."
+)]
 pub struct ServeArgs {
     #[command(flatten)]
     settings: Settings,
@@ -135,7 +137,9 @@ pub async fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
         stopped = running.stopped() => stopped.err(),
         _ = signals.next() => None,
     };
-    tracing::info!("stopping: calls and hand-overs under way are finished; another signal ends it at once");
+    tracing::info!(
+        "stopping: calls and hand-overs under way are finished; another signal ends it at once"
+    );
     let stopped = tokio::select! {
         stopped = running.stop() => stopped,
         code = signals.next() => {
@@ -158,7 +162,10 @@ struct Signals {
 impl Signals {
     fn new() -> anyhow::Result<Signals> {
         let listen = |kind| signal(kind).context("signals can't be listened for");
-        Ok(Signals { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
+        Ok(Signals {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+        })
     }
 
     /// The next one, as the exit code that shells give to a process it ended.
@@ -175,10 +182,21 @@ impl Signals {
 pub async fn migrate(args: MigrateArgs) -> anyhow::Result<()> {
     let overrides = args.place.overrides();
     // It listens nowhere, so the addresses of a config file are no matter here.
-    let config = Config::load(Overrides { insecure_no_auth: true, ..overrides })?;
-    let place = || format!("the database {} can't be brought up to date", config.database_url);
-    let options =
-        StoreOptions { url: config.database_url.clone(), connections: config.connections, clock: Clock::Database };
+    let config = Config::load(Overrides {
+        insecure_no_auth: true,
+        ..overrides
+    })?;
+    let place = || {
+        format!(
+            "the database {} can't be brought up to date",
+            config.database_url
+        )
+    };
+    let options = StoreOptions {
+        url: config.database_url.clone(),
+        connections: config.connections,
+        clock: Clock::Database,
+    };
     let store = Store::open(&options).with_context(place)?;
     let applied = store.migrate().await.with_context(place)?;
     for migration in &applied {
@@ -186,11 +204,17 @@ pub async fn migrate(args: MigrateArgs) -> anyhow::Result<()> {
     }
     let unknown = store.schema_difference().await.with_context(place)?.unknown;
     if !unknown.is_empty() {
-        show::say(format!("left alone: {}, of a newer ringless", unknown.join(", ")))?;
+        show::say(format!(
+            "left alone: {}, of a newer ringless",
+            unknown.join(", ")
+        ))?;
     }
     show::say(match applied.len() {
         0 => format!("{} was up to date", config.database_url),
-        count => format!("{} is up to date; migrations applied: {count}", config.database_url),
+        count => format!(
+            "{} is up to date; migrations applied: {count}",
+            config.database_url
+        ),
     })
 }
 
@@ -202,9 +226,16 @@ pub fn config(command: ConfigCommand) -> anyhow::Result<()> {
 /// What `serve` would run by.
 fn settled(config: &Config) -> String {
     let roles = [("api", config.roles.api), ("worker", config.roles.worker)];
-    let roles: Vec<&str> = roles.iter().filter(|(_, is_on)| *is_on).map(|(name, _)| *name).collect();
-    let carriers: Vec<String> =
-        config.carriers.iter().map(|(name, carrier)| format!("{name} ({})", carrier.kind.as_str())).collect();
+    let roles: Vec<&str> = roles
+        .iter()
+        .filter(|(_, is_on)| *is_on)
+        .map(|(name, _)| *name)
+        .collect();
+    let carriers: Vec<String> = config
+        .carriers
+        .iter()
+        .map(|(name, carrier)| format!("{name} ({})", carrier.kind.as_str()))
+        .collect();
     let fields = show::fields(&[
         ("gRPC", config.grpc_addr.to_string()),
         ("public HTTP", config.http_addr.to_string()),
@@ -215,18 +246,24 @@ fn settled(config: &Config) -> String {
         ("roles", roles.join(", ")),
         ("drain delay", format!("{} s", config.drain_delay.as_secs())),
     ]);
-    format!("{fields}\nthe configuration is good; nothing was started, and the database was not asked")
+    format!(
+        "{fields}\nthe configuration is good; nothing was started, and the database was not asked"
+    )
 }
 
 fn socket_addr(text: &str) -> Result<SocketAddr, String> {
-    text.parse().map_err(|_| "give IP:PORT, for example 127.0.0.1:50051 (a name such as localhost won't do)".to_owned())
+    text.parse().map_err(|_| {
+        "give IP:PORT, for example 127.0.0.1:50051 (a name such as localhost won't do)".to_owned()
+    })
 }
 
 /// As RUST_LOG has it.
 pub fn log_filter(text: &str) -> Result<String, String> {
     match tracing_subscriber::EnvFilter::try_new(text) {
         Ok(_) => Ok(text.to_owned()),
-        Err(error) => Err(format!("{error}; give a level such as `info`, or `ringless=debug,warn`")),
+        Err(error) => Err(format!(
+            "{error}; give a level such as `info`, or `ringless=debug,warn`"
+        )),
     }
 }
 
@@ -243,7 +280,10 @@ mod tests {
             ..Overrides::default()
         };
         let text = settled(&Config::build(overrides, FileConfig::default()).expect("good"));
-        assert!(text.contains("database     postgres://db.example/ringless\n"), "{text}");
+        assert!(
+            text.contains("database     postgres://db.example/ringless\n"),
+            "{text}"
+        );
         assert!(text.contains("roles        worker\n"), "{text}");
         assert!(!text.contains("secret"), "{text}");
     }

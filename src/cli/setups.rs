@@ -1,5 +1,6 @@
 //! `setup`: which carriers to send through, and whether.
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 use prost_types::FieldMask;
 
@@ -33,13 +34,18 @@ pub struct CreateArgs {
     #[command(flatten)]
     client: ClientArgs,
     /// The carriers, most preferred first, by their names in the server's configuration
-    #[arg(long = "carrier", value_name = "NAME", value_delimiter = ',', required = true)]
+    #[arg(
+        long = "carrier",
+        value_name = "NAME",
+        value_delimiter = ',',
+        required = true
+    )]
     carriers: Vec<String>,
     /// A name for people
     #[arg(long, default_value = "", hide_default_value = true)]
     name: String,
     /// Makes a repeat safe; made here where none is given
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
     request_id: Option<String>,
     /// Print the setup as JSON
     #[arg(long)]
@@ -110,23 +116,34 @@ pub async fn run(command: SetupCommand) -> anyhow::Result<()> {
 
 fn say(is_json: bool, setup: Option<pb::Setup>) -> anyhow::Result<()> {
     let setup = setup.unwrap_or_default();
-    show::say_one(is_json, || json::setup(&setup), || {
-        show::fields(&[
-            ("setup", setup.id.clone()),
-            ("name", setup.display_name.clone()),
-            ("status", show::setup_status(setup.status)),
-            ("detail", setup.status_detail.clone()),
-            ("carriers", setup.carriers.join(", ")),
-            ("created", show::time(setup.create_time)),
-            ("changed", show::time(setup.update_time)),
-        ])
-    })
+    show::say_one(
+        is_json,
+        || json::setup(&setup),
+        || {
+            show::fields(&[
+                ("setup", setup.id.clone()),
+                ("name", setup.display_name.clone()),
+                ("status", show::setup_status(setup.status)),
+                ("detail", setup.status_detail.clone()),
+                ("carriers", setup.carriers.join(", ")),
+                ("created", show::time(setup.create_time)),
+                ("changed", show::time(setup.update_time)),
+            ])
+        },
+    )
 }
 
 async fn create(args: CreateArgs) -> anyhow::Result<()> {
     let mut service = args.client.connect().await?.telephony;
-    let setup = pb::Setup { display_name: args.name, carriers: args.carriers, ..pb::Setup::default() };
-    let request = pb::CreateSetupRequest { setup: Some(setup), request_id: request_id(args.request_id) };
+    let setup = pb::Setup {
+        display_name: args.name,
+        carriers: args.carriers,
+        ..pb::Setup::default()
+    };
+    let request = pb::CreateSetupRequest {
+        setup: Some(setup),
+        request_id: request_id(args.request_id),
+    };
     let answer = persistently(async || service.create_setup(soon(request.clone())).await).await?;
     say(args.json, answer.into_inner().setup)
 }
@@ -144,7 +161,13 @@ async fn list(args: ListArgs) -> anyhow::Result<()> {
     let shape = Shape {
         name: "setups",
         what: "setups",
-        columns: &[("SETUP", 36), ("STATUS", 9), ("NAME", 0), ("CARRIERS", 0), ("CREATED", 20)],
+        columns: &[
+            ("SETUP", 36),
+            ("STATUS", 9),
+            ("NAME", 0),
+            ("CARRIERS", 0),
+            ("CREATED", 20),
+        ],
         row: |setup: &pb::Setup| {
             vec![
                 setup.id.clone(),
@@ -157,7 +180,11 @@ async fn list(args: ListArgs) -> anyhow::Result<()> {
         json: json::setup,
     };
     pages::print(args.paging, shape, async move |page_size, page_token| {
-        let request = pb::ListSetupsRequest { page_size, page_token, statuses: statuses.clone() };
+        let request = pb::ListSetupsRequest {
+            page_size,
+            page_token,
+            statuses: statuses.clone(),
+        };
         let page = service.list_setups(soon(request)).await?.into_inner();
         Ok((page.setups, page.next_page_token))
     })
@@ -175,14 +202,21 @@ async fn update(args: UpdateArgs) -> anyhow::Result<()> {
         carriers: args.carriers.unwrap_or_default(),
         ..pb::Setup::default()
     };
-    let request = pb::UpdateSetupRequest { setup: Some(setup), update_mask: Some(FieldMask { paths }) };
+    let request = pb::UpdateSetupRequest {
+        setup: Some(setup),
+        update_mask: Some(FieldMask { paths }),
+    };
     let answer = persistently(async || service.update_setup(soon(request.clone())).await).await?;
     say(args.json, answer.into_inner().setup)
 }
 
 async fn delete(args: OneArgs) -> anyhow::Result<()> {
     let mut service = args.client.connect().await?.telephony;
-    service.delete_setup(soon(pb::DeleteSetupRequest { setup_id: args.id.clone() })).await?;
+    service
+        .delete_setup(soon(pb::DeleteSetupRequest {
+            setup_id: args.id.clone(),
+        }))
+        .await?;
     show::say_deleted(args.json, "setup", &args.id)
 }
 
@@ -195,7 +229,10 @@ async fn approve(args: OneArgs) -> anyhow::Result<()> {
 
 async fn suspend(args: SuspendArgs) -> anyhow::Result<()> {
     let mut service = args.one.client.connect().await?.telephony;
-    let request = pb::SuspendSetupRequest { setup_id: args.one.id, reason: args.reason };
+    let request = pb::SuspendSetupRequest {
+        setup_id: args.one.id,
+        reason: args.reason,
+    };
     let answer = persistently(async || service.suspend_setup(soon(request.clone())).await).await?;
     say(args.one.json, answer.into_inner().setup)
 }

@@ -17,14 +17,21 @@ pub fn say(text: impl AsRef<str>) -> anyhow::Result<()> {
 /// Writes to stdout as it stands: text without a new line, or the bytes of an MP3.
 pub fn put(bytes: impl AsRef<[u8]>) -> anyhow::Result<()> {
     let mut stdout = std::io::stdout().lock();
-    match stdout.write_all(bytes.as_ref()).and_then(|()| stdout.flush()) {
+    match stdout
+        .write_all(bytes.as_ref())
+        .and_then(|()| stdout.flush())
+    {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Err(OutputClosed.into()),
         written => Ok(written?),
     }
 }
 
 /// Prints one thing: as JSON, or as its lines for people.
-pub fn say_one(is_json: bool, json: impl FnOnce() -> Json, lines: impl FnOnce() -> String) -> anyhow::Result<()> {
+pub fn say_one(
+    is_json: bool,
+    json: impl FnOnce() -> Json,
+    lines: impl FnOnce() -> String,
+) -> anyhow::Result<()> {
     match is_json {
         true => say(json().pretty()),
         false => say(lines()),
@@ -57,14 +64,20 @@ impl Table {
     pub fn new(columns: &[(&'static str, usize)]) -> Table {
         Table {
             header: columns.iter().map(|(name, _)| *name).collect(),
-            widths: columns.iter().map(|(name, width)| name.len().max(*width)).collect(),
+            widths: columns
+                .iter()
+                .map(|(name, width)| name.len().max(*width))
+                .collect(),
             is_header_due: true,
         }
     }
 
     /// The lines of some rows, below the header the first time.
     pub fn rows(&mut self, rows: &[Vec<String>]) -> String {
-        let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(|cell| filled(cell)).collect()).collect();
+        let rows: Vec<Vec<String>> = rows
+            .iter()
+            .map(|row| row.iter().map(|cell| filled(cell)).collect())
+            .collect();
         for row in &rows {
             for (width, cell) in self.widths.iter_mut().zip(row) {
                 *width = (*width).max(cell.chars().count());
@@ -74,26 +87,42 @@ impl Table {
         if std::mem::take(&mut self.is_header_due) {
             lines.push(self.line(self.header.iter().copied()));
         }
-        lines.extend(rows.iter().map(|row| self.line(row.iter().map(String::as_str))));
+        lines.extend(
+            rows.iter()
+                .map(|row| self.line(row.iter().map(String::as_str))),
+        );
         lines.join("\n")
     }
 
     fn line<'a>(&self, cells: impl Iterator<Item = &'a str>) -> String {
-        let padded: Vec<String> = cells.zip(&self.widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        let padded: Vec<String> = cells
+            .zip(&self.widths)
+            .map(|(cell, width)| format!("{cell:<width$}"))
+            .collect();
         padded.join("  ").trim_end().to_owned()
     }
 }
 
 /// An empty cell would look as if its row were cut.
 fn filled(cell: &str) -> String {
-    if cell.is_empty() { "-".to_owned() } else { clean(cell) }
+    if cell.is_empty() {
+        "-".to_owned()
+    } else {
+        clean(cell)
+    }
 }
 
 /// `name  value` lines with the values below each other; empty values are left out.
 pub fn fields(fields: &[(&str, String)]) -> String {
-    let kept: Vec<_> = fields.iter().filter(|(_, value)| !value.is_empty()).collect();
+    let kept: Vec<_> = fields
+        .iter()
+        .filter(|(_, value)| !value.is_empty())
+        .collect();
     let width = kept.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
-    let lines: Vec<String> = kept.iter().map(|(name, value)| format!("{name:<width$}  {}", clean(value))).collect();
+    let lines: Vec<String> = kept
+        .iter()
+        .map(|(name, value)| format!("{name:<width$}  {}", clean(value)))
+        .collect();
     lines.join("\n")
 }
 
@@ -131,16 +160,26 @@ short! {
     purpose: Purpose, "PURPOSE_";
 }
 
-/// To the second, in UTC; empty where there is none.
-pub fn time(time: Option<Timestamp>) -> String {
-    time.map(|time| super::json::rfc3339(Timestamp { nanos: 0, ..time })).unwrap_or_default()
+/// `NOT_DELIVERED`.
+pub fn short_status(status: pb::VoicemailStatus) -> &'static str {
+    let name = status.as_str_name();
+    name.strip_prefix("VOICEMAIL_STATUS_").unwrap_or(name)
 }
 
-/// `14.0 s`, `2 min 05 s`, `3 h 20 min`; empty where there is none.
+/// To the second, in UTC; empty where there is none.
+pub fn time(time: Option<Timestamp>) -> String {
+    time.map(|time| super::json::rfc3339(Timestamp { nanos: 0, ..time }))
+        .unwrap_or_default()
+}
+
+/// `36 ms`, `14.0 s`, `2 min 05 s`, `3 h 20 min`; empty where there is none.
 pub fn length(length: Option<Duration>) -> String {
-    let Some(length) = length else { return String::new() };
+    let Some(length) = length else {
+        return String::new();
+    };
     match length.seconds {
-        0..60 => format!("{}.{} s", length.seconds, length.nanos / 100_000_000),
+        0 => format!("{} ms", length.nanos / 1_000_000),
+        1..60 => format!("{}.{} s", length.seconds, length.nanos / 100_000_000),
         60..3_600 => format!("{} min {:02} s", length.seconds / 60, length.seconds % 60),
         seconds => format!("{} h {:02} min", seconds / 3_600, seconds % 3_600 / 60),
     }
@@ -156,17 +195,31 @@ pub fn status_and_reason(voicemail: &pb::Voicemail) -> String {
 
 /// One voicemail with its attempts.
 pub fn voicemail(voicemail: &pb::Voicemail) -> String {
-    let labels: Vec<String> = voicemail.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
-    let simulated = if voicemail.simulated { " (simulated: no phone was called)" } else { "" };
+    let labels: Vec<String> = voicemail
+        .labels
+        .iter()
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect();
+    let simulated = if voicemail.simulated {
+        " (simulated: no phone is called)"
+    } else {
+        ""
+    };
     let lines = fields(&[
         ("voicemail", voicemail.id.clone()),
-        ("status", format!("{}{simulated}", status_and_reason(voicemail))),
+        (
+            "status",
+            format!("{}{simulated}", status_and_reason(voicemail)),
+        ),
         ("detail", voicemail.status_detail.clone()),
         ("to", voicemail.recipient_phone_number.clone()),
         ("from", voicemail.sender_phone_number.clone()),
         ("use case", voicemail.use_case_id.clone()),
         ("setup", voicemail.setup_id.clone()),
-        ("audio", voicemail.audio.as_ref().map(audio_line).unwrap_or_default()),
+        (
+            "audio",
+            voicemail.audio.as_ref().map(audio_line).unwrap_or_default(),
+        ),
         ("labels", labels.join(" ")),
         ("request id", voicemail.request_id.clone()),
         ("created", time(voicemail.create_time)),
@@ -184,17 +237,36 @@ pub fn voicemail(voicemail: &pb::Voicemail) -> String {
 
 fn audio_line(audio: &pb::Audio) -> String {
     let about = format!("{}, {} bytes", length(audio.duration), audio.size_bytes);
-    if audio.id.is_empty() { about } else { format!("{} ({about})", audio.id) }
+    if audio.id.is_empty() {
+        about
+    } else {
+        format!("{} ({about})", audio.id)
+    }
 }
 
 pub fn attempts_table(attempts: &[pb::Attempt]) -> String {
-    let mut table =
-        Table::new(&[("ATTEMPT", 0), ("CARRIER", 0), ("BEGAN", 20), ("TOOK", 0), ("OUTCOME", 0), ("REASON", 0), ("CARRIER'S WORD", 0)]);
+    let mut table = Table::new(&[
+        ("ATTEMPT", 0),
+        ("CARRIER", 0),
+        ("BEGAN", 20),
+        ("TOOK", 0),
+        ("OUTCOME", 0),
+        ("REASON", 0),
+        ("CARRIER'S WORD", 0),
+    ]);
     let rows: Vec<Vec<String>> = attempts
         .iter()
         .map(|attempt| {
-            let words = [&attempt.carrier_code, &attempt.carrier_detail, &attempt.late_outcome];
-            let words: Vec<&str> = words.iter().map(|word| word.as_str()).filter(|word| !word.is_empty()).collect();
+            let words = [
+                &attempt.carrier_code,
+                &attempt.carrier_detail,
+                &attempt.late_outcome,
+            ];
+            let words: Vec<&str> = words
+                .iter()
+                .map(|word| word.as_str())
+                .filter(|word| !word.is_empty())
+                .collect();
             vec![
                 attempt.number.to_string(),
                 attempt.carrier.clone(),
@@ -240,7 +312,10 @@ mod tests {
     fn a_table_is_aligned_and_its_header_comes_once() {
         let mut table = Table::new(&[("ID", 4), ("STATUS", 0)]);
         let row = |a: &str, b: &str| vec![a.to_owned(), b.to_owned()];
-        assert_eq!(table.rows(&[row("1", "SENT"), row("22222", "")]), "ID     STATUS\n1      SENT\n22222  -");
+        assert_eq!(
+            table.rows(&[row("1", "SENT"), row("22222", "")]),
+            "ID     STATUS\n1      SENT\n22222  -"
+        );
         assert_eq!(table.rows(&[row("3", "X")]), "3      X");
     }
 
@@ -252,6 +327,7 @@ mod tests {
     #[test]
     fn lengths_are_cut_to_what_one_reads() {
         let of = |seconds, nanos| length(Some(Duration { seconds, nanos }));
+        assert_eq!(of(0, 36_900_000), "36 ms");
         assert_eq!(of(14, 28_000_000), "14.0 s");
         assert_eq!(of(59, 999_000_000), "59.9 s");
         assert_eq!(of(125, 0), "2 min 05 s");
@@ -261,7 +337,14 @@ mod tests {
 
     #[test]
     fn fields_without_a_value_are_left_out() {
-        assert_eq!(fields(&[("a", "1".to_owned()), ("none", String::new()), ("long", "2".to_owned())]), "a     1\nlong  2");
+        assert_eq!(
+            fields(&[
+                ("a", "1".to_owned()),
+                ("none", String::new()),
+                ("long", "2".to_owned())
+            ]),
+            "a     1\nlong  2"
+        );
     }
 
     #[test]

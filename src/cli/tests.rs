@@ -7,7 +7,10 @@ use super::Cli;
 /// Every command with its path, such as `use-case assign`.
 fn all() -> Vec<(String, Command)> {
     fn below(path: &str, command: &Command, all: &mut Vec<(String, Command)>) {
-        for sub in command.get_subcommands().filter(|sub| sub.get_name() != "help") {
+        for sub in command
+            .get_subcommands()
+            .filter(|sub| sub.get_name() != "help")
+        {
             let path = format!("{path} {}", sub.get_name()).trim().to_owned();
             all.push((path.clone(), sub.clone()));
             below(&path, sub, all);
@@ -21,7 +24,10 @@ fn all() -> Vec<(String, Command)> {
 }
 
 fn help(path: &str) -> String {
-    let (_, mut command) = all().into_iter().find(|(known, _)| known == path).unwrap_or_else(|| panic!("no {path}"));
+    let (_, mut command) = all()
+        .into_iter()
+        .find(|(known, _)| known == path)
+        .unwrap_or_else(|| panic!("no {path}"));
     command.render_long_help().to_string()
 }
 
@@ -82,7 +88,11 @@ fn every_command_and_every_argument_says_what_it_is_for() {
     for (path, mut command) in all() {
         assert!(command.get_about().is_some(), "{path}");
         for argument in command.get_arguments() {
-            assert!(argument.get_help().is_some(), "{path}: {}", argument.get_id());
+            assert!(
+                argument.get_help().is_some(),
+                "{path}: {}",
+                argument.get_id()
+            );
         }
         let help = command.render_long_help().to_string();
         assert!(help.contains("Usage: ringless "), "{path}:\n{help}");
@@ -102,7 +112,10 @@ fn help_names_every_variable() {
             "RINGLESS_CONFIG",
             "RINGLESS_ROLES",
         ] {
-            assert!(help.contains(&format!("[env: {variable}")), "{path}: {variable} in\n{help}");
+            assert!(
+                help.contains(&format!("[env: {variable}")),
+                "{path}: {variable} in\n{help}"
+            );
         }
     }
     for variable in ["DATABASE_URL", "RINGLESS_DATA_DIR", "RINGLESS_CONFIG"] {
@@ -119,8 +132,23 @@ fn help_names_every_variable() {
 
 #[test]
 fn every_reading_command_knows_json() {
-    let reading = ["send", "list", "get", "cancel", "report", "audio info", "setup get", "setup list", "number get"];
-    for path in reading.into_iter().chain(["number list", "use-case get", "use-case list", "setup create"]) {
+    let reading = [
+        "send",
+        "list",
+        "get",
+        "cancel",
+        "report",
+        "audio info",
+        "setup get",
+        "setup list",
+        "number get",
+    ];
+    for path in reading.into_iter().chain([
+        "number list",
+        "use-case get",
+        "use-case list",
+        "setup create",
+    ]) {
         assert!(help(path).contains("--json"), "{path}");
     }
 }
@@ -157,6 +185,7 @@ fn wrong_lines_are_refused() {
         "ringless send --to +12125550123 --use-case x",
         "ringless send a.mp3 --audio-id x --to +12125550123 --use-case x",
         "ringless send a.mp3 --to +1 --use-case x --timeout 5",
+        "ringless send a.mp3 --to +1 --use-case x --request-id=",
         "ringless send a.mp3 --to +1 --use-case x --wait --validate-only",
         "ringless send a.mp3 --to +1 --use-case x --schedule tomorrow",
         "ringless list --status unspecified",

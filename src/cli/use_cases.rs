@@ -1,6 +1,7 @@
 //! `use-case`: what is sent, for whom, from which numbers. A use case is named by its id or as
 //! `entity/name`.
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 use prost_types::FieldMask;
 
@@ -47,7 +48,7 @@ pub struct CreateArgs {
     #[command(flatten)]
     about: About,
     /// Makes a repeat safe; made here where none is given
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
     request_id: Option<String>,
     /// Print the use case as JSON
     #[arg(long)]
@@ -144,22 +145,26 @@ fn say(is_json: bool, use_case: Option<pb::UseCase>) -> anyhow::Result<()> {
         [] => "none: it can't send until one is assigned".to_owned(),
         ids => ids.join(", "),
     };
-    show::say_one(is_json, || json::use_case(&use_case), || {
-        show::fields(&[
-            ("use case", use_case.id.clone()),
-            ("entity", use_case.entity_name.clone()),
-            ("name", use_case.name.clone()),
-            ("about", use_case.description.clone()),
-            ("channel", show::channel(use_case.channel)),
-            ("purpose", show::purpose(use_case.purpose)),
-            ("setup", use_case.setup_id.clone()),
-            ("numbers", numbers),
-            ("call back", use_case.callback_phone_number.clone()),
-            ("opt out", use_case.opt_out_phone_number.clone()),
-            ("created", show::time(use_case.create_time)),
-            ("changed", show::time(use_case.update_time)),
-        ])
-    })
+    show::say_one(
+        is_json,
+        || json::use_case(&use_case),
+        || {
+            show::fields(&[
+                ("use case", use_case.id.clone()),
+                ("entity", use_case.entity_name.clone()),
+                ("name", use_case.name.clone()),
+                ("about", use_case.description.clone()),
+                ("channel", show::channel(use_case.channel)),
+                ("purpose", show::purpose(use_case.purpose)),
+                ("setup", use_case.setup_id.clone()),
+                ("numbers", numbers),
+                ("call back", use_case.callback_phone_number.clone()),
+                ("opt out", use_case.opt_out_phone_number.clone()),
+                ("created", show::time(use_case.create_time)),
+                ("changed", show::time(use_case.update_time)),
+            ])
+        },
+    )
 }
 
 async fn create(args: CreateArgs) -> anyhow::Result<()> {
@@ -175,14 +180,20 @@ async fn create(args: CreateArgs) -> anyhow::Result<()> {
         opt_out_phone_number: args.about.opt_out_number.unwrap_or_default(),
         ..pb::UseCase::default()
     };
-    let request = pb::CreateUseCaseRequest { use_case: Some(use_case), request_id: request_id(args.request_id) };
-    let answer = persistently(async || service.create_use_case(soon(request.clone())).await).await?;
+    let request = pb::CreateUseCaseRequest {
+        use_case: Some(use_case),
+        request_id: request_id(args.request_id),
+    };
+    let answer =
+        persistently(async || service.create_use_case(soon(request.clone())).await).await?;
     say(args.json, answer.into_inner().use_case)
 }
 
 async fn get(args: OneArgs) -> anyhow::Result<()> {
     let client = args.client.connect().await?;
-    let request = pb::GetUseCaseRequest { use_case_id: find::use_case(&client, &args.use_case, Meant::TheOnly).await? };
+    let request = pb::GetUseCaseRequest {
+        use_case_id: find::use_case(&client, &args.use_case, Meant::TheOnly).await?,
+    };
     let mut service = client.use_cases;
     let answer = persistently(async || service.get_use_case(soon(request.clone())).await).await?;
     say(args.json, answer.into_inner().use_case)
@@ -200,7 +211,14 @@ async fn list(args: ListArgs) -> anyhow::Result<()> {
     let shape = Shape {
         name: "use_cases",
         what: "use cases",
-        columns: &[("USE CASE", 36), ("ENTITY", 0), ("NAME", 0), ("CHANNEL", 18), ("NUMBERS", 0), ("CREATED", 20)],
+        columns: &[
+            ("USE CASE", 36),
+            ("ENTITY", 0),
+            ("NAME", 0),
+            ("CHANNEL", 18),
+            ("NUMBERS", 0),
+            ("CREATED", 20),
+        ],
         row: |use_case: &pb::UseCase| {
             vec![
                 use_case.id.clone(),
@@ -214,7 +232,11 @@ async fn list(args: ListArgs) -> anyhow::Result<()> {
         json: json::use_case,
     };
     pages::print(args.paging, shape, async move |page_size, page_token| {
-        let request = pb::ListUseCasesRequest { page_size, page_token, ..filters.clone() };
+        let request = pb::ListUseCasesRequest {
+            page_size,
+            page_token,
+            ..filters.clone()
+        };
         let page = service.list_use_cases(soon(request)).await?.into_inner();
         Ok((page.use_cases, page.next_page_token))
     })
@@ -232,7 +254,11 @@ async fn update(args: UpdateArgs) -> anyhow::Result<()> {
         ("callback_phone_number", about.callback_number.is_some()),
         ("opt_out_phone_number", about.opt_out_number.is_some()),
     ];
-    let paths = given.iter().filter(|(_, is_given)| *is_given).map(|(path, _)| (*path).to_owned()).collect();
+    let paths = given
+        .iter()
+        .filter(|(_, is_given)| *is_given)
+        .map(|(path, _)| (*path).to_owned())
+        .collect();
     let use_case = pb::UseCase {
         id: find::use_case(&client, &args.one.use_case, Meant::TheOnly).await?,
         entity_name: args.entity.unwrap_or_default(),
@@ -243,9 +269,13 @@ async fn update(args: UpdateArgs) -> anyhow::Result<()> {
         opt_out_phone_number: about.opt_out_number.unwrap_or_default(),
         ..pb::UseCase::default()
     };
-    let request = pb::UpdateUseCaseRequest { use_case: Some(use_case), update_mask: Some(FieldMask { paths }) };
+    let request = pb::UpdateUseCaseRequest {
+        use_case: Some(use_case),
+        update_mask: Some(FieldMask { paths }),
+    };
     let mut service = client.use_cases;
-    let answer = persistently(async || service.update_use_case(soon(request.clone())).await).await?;
+    let answer =
+        persistently(async || service.update_use_case(soon(request.clone())).await).await?;
     say(args.one.json, answer.into_inner().use_case)
 }
 
@@ -253,7 +283,11 @@ async fn delete(args: OneArgs) -> anyhow::Result<()> {
     let client = args.client.connect().await?;
     let use_case_id = find::use_case(&client, &args.use_case, Meant::TheOnly).await?;
     let mut service = client.use_cases;
-    service.delete_use_case(soon(pb::DeleteUseCaseRequest { use_case_id: use_case_id.clone() })).await?;
+    service
+        .delete_use_case(soon(pb::DeleteUseCaseRequest {
+            use_case_id: use_case_id.clone(),
+        }))
+        .await?;
     show::say_deleted(args.json, "use case", &use_case_id)
 }
 
@@ -264,7 +298,8 @@ async fn assign(args: AssignArgs) -> anyhow::Result<()> {
         phone_number_id: find::number(&client, &args.number).await?,
     };
     let mut service = client.use_cases;
-    let answer = persistently(async || service.assign_phone_number(soon(request.clone())).await).await?;
+    let answer =
+        persistently(async || service.assign_phone_number(soon(request.clone())).await).await?;
     say(args.one.json, answer.into_inner().use_case)
 }
 
@@ -275,6 +310,7 @@ async fn unassign(args: AssignArgs) -> anyhow::Result<()> {
         phone_number_id: find::number(&client, &args.number).await?,
     };
     let mut service = client.use_cases;
-    let answer = persistently(async || service.unassign_phone_number(soon(request.clone())).await).await?;
+    let answer =
+        persistently(async || service.unassign_phone_number(soon(request.clone())).await).await?;
     say(args.one.json, answer.into_inner().use_case)
 }

@@ -29,10 +29,20 @@ pub struct Filters {
     #[arg(long, value_name = "REASON", value_delimiter = ',', value_parser = parse::failure_reason)]
     failure_reason: Vec<pb::FailureReason>,
     /// To this number, in E.164
-    #[arg(long, value_name = "NUMBER", default_value = "", hide_default_value = true)]
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        default_value = "",
+        hide_default_value = true
+    )]
     recipient: String,
     /// From this number, in E.164
-    #[arg(long, value_name = "NUMBER", default_value = "", hide_default_value = true)]
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        default_value = "",
+        hide_default_value = true
+    )]
     sender: String,
     /// Sent with this request id
     #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
@@ -125,18 +135,33 @@ pub struct ListArgs {
 pub async fn list(args: ListArgs) -> anyhow::Result<()> {
     let client = args.client.connect().await?;
     let filters = args.filters.for_list(&client).await?;
-    let request =
-        pb::ListVoicemailsRequest { create_time_from: args.created_from, create_time_to: args.created_to, ..filters };
+    let request = pb::ListVoicemailsRequest {
+        create_time_from: args.created_from,
+        create_time_to: args.created_to,
+        ..filters
+    };
     let shape = Shape {
         name: "voicemails",
         what: "voicemails",
-        columns: &[("VOICEMAIL", 36), ("STATUS", 13), ("TO", 12), ("FROM", 12), ("CREATED", 20), ("ENDED", 20), ("REASON", 0)],
+        columns: &[
+            ("VOICEMAIL", 36),
+            ("STATUS", 13),
+            ("TO", 12),
+            ("FROM", 12),
+            ("CREATED", 20),
+            ("ENDED", 20),
+            ("REASON", 0),
+        ],
         row,
         json: json::voicemail,
     };
     let mut service = client.voicemails.clone();
     pages::print(args.paging, shape, async move |page_size, page_token| {
-        let page = service.list_voicemails(soon(pb::ListVoicemailsRequest { page_size, page_token, ..request.clone() }));
+        let page = service.list_voicemails(soon(pb::ListVoicemailsRequest {
+            page_size,
+            page_token,
+            ..request.clone()
+        }));
         let page = page.await?.into_inner();
         Ok((page.voicemails, page.next_page_token))
     })
@@ -168,10 +193,16 @@ pub struct GetArgs {
 
 pub async fn get(args: GetArgs) -> anyhow::Result<()> {
     let mut service = args.client.connect().await?.voicemails;
-    let request = pb::GetVoicemailRequest { voicemail_id: args.id };
+    let request = pb::GetVoicemailRequest {
+        voicemail_id: args.id,
+    };
     let answer = persistently(async || service.get_voicemail(soon(request.clone())).await).await?;
     let voicemail = answer.into_inner().voicemail.unwrap_or_default();
-    show::say_one(args.json, || json::voicemail(&voicemail), || show::voicemail(&voicemail))
+    show::say_one(
+        args.json,
+        || json::voicemail(&voicemail),
+        || show::voicemail(&voicemail),
+    )
 }
 
 #[derive(Debug, Args)]
@@ -187,12 +218,23 @@ pub struct CancelArgs {
 
 pub async fn cancel(args: CancelArgs) -> anyhow::Result<()> {
     let mut service = args.client.connect().await?.voicemails;
-    let request = pb::CancelVoicemailRequest { voicemail_id: args.id };
-    let answer = persistently(async || service.cancel_voicemail(soon(request.clone())).await).await?;
+    let request = pb::CancelVoicemailRequest {
+        voicemail_id: args.id,
+    };
+    let answer =
+        persistently(async || service.cancel_voicemail(soon(request.clone())).await).await?;
     let voicemail = answer.into_inner().voicemail.unwrap_or_default();
-    show::say_one(args.json, || json::voicemail(&voicemail), || {
-        format!("{} is {}", voicemail.id, show::status_and_reason(&voicemail))
-    })
+    show::say_one(
+        args.json,
+        || json::voicemail(&voicemail),
+        || {
+            format!(
+                "{} is {}",
+                voicemail.id,
+                show::status_and_reason(&voicemail)
+            )
+        },
+    )
 }
 
 #[cfg(test)]

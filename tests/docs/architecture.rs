@@ -11,7 +11,10 @@ fn code(path: &str) -> String {
         Some(at) => &text[..at],
         None => &text[..],
     };
-    kept.lines().map(|line| line.split("//").next().unwrap_or("")).collect::<Vec<_>>().join("\n")
+    kept.lines()
+        .map(|line| line.split("//").next().unwrap_or(""))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 fn is_test(path: &str) -> bool {
@@ -22,7 +25,9 @@ fn is_test(path: &str) -> bool {
 fn room(name: &str) -> Vec<(String, String)> {
     let all: Vec<_> = files("src", ".rs")
         .into_iter()
-        .filter(|path| path.starts_with(&format!("src/{name}/")) || *path == format!("src/{name}.rs"))
+        .filter(|path| {
+            path.starts_with(&format!("src/{name}/")) || *path == format!("src/{name}.rs")
+        })
         .filter(|path| !is_test(path))
         .map(|path| (path.clone(), code(&path)))
         .collect();
@@ -40,7 +45,13 @@ fn rooms_named(code: &str) -> BTreeSet<String> {
         }
         let rest = &code[at + "crate::".len()..];
         let group = match rest.strip_prefix('{') {
-            Some(inner) => inner.split('}').next().unwrap_or("").split(',').map(str::trim).collect(),
+            Some(inner) => inner
+                .split('}')
+                .next()
+                .unwrap_or("")
+                .split(',')
+                .map(str::trim)
+                .collect(),
             None => vec![rest],
         };
         for path in group {
@@ -74,7 +85,10 @@ fn each_room_names_only_the_rooms_that_it_may() {
     for (name, allowed) in arrows {
         for (path, code) in room(name) {
             for named in rooms_named(&code) {
-                assert!(allowed.contains(&named.as_str()), "{path} names crate::{named}; {name} may name {allowed:?}");
+                assert!(
+                    allowed.contains(&named.as_str()),
+                    "{path} names crate::{named}; {name} may name {allowed:?}"
+                );
             }
         }
     }
@@ -83,7 +97,10 @@ fn each_room_names_only_the_rooms_that_it_may() {
 #[test]
 fn the_worker_and_the_intake_know_nothing_of_the_wire() {
     for (path, code) in [room("worker"), room("intake")].concat() {
-        assert!(!rooms_named(&code).contains("grpc"), "{path} names crate::grpc");
+        assert!(
+            !rooms_named(&code).contains("grpc"),
+            "{path} names crate::grpc"
+        );
         assert!(!names_crate(&code, "tonic"), "{path} names tonic");
     }
 }
@@ -96,7 +113,15 @@ fn the_rules_and_the_verbs_are_free_of_frameworks() {
         }
     }
     for (path, code) in room("domain") {
-        for effect in ["tokio", "tracing", "std::fs", "std::net", "std::time::SystemTime", "std::time::Instant", "async "] {
+        for effect in [
+            "tokio",
+            "tracing",
+            "std::fs",
+            "std::net",
+            "std::time::SystemTime",
+            "std::time::Instant",
+            "async ",
+        ] {
             assert!(!code.contains(effect), "{path} has {effect}");
         }
     }
@@ -104,34 +129,59 @@ fn the_rules_and_the_verbs_are_free_of_frameworks() {
 
 #[test]
 fn the_database_library_stays_in_the_storage_room() {
-    for path in files("src", ".rs").into_iter().filter(|path| !path.starts_with("src/storage/")) {
+    for path in files("src", ".rs")
+        .into_iter()
+        .filter(|path| !path.starts_with("src/storage/"))
+    {
         assert!(!names_crate(&code(&path), "diesel"), "{path} names diesel");
     }
 }
 
 #[test]
 fn one_place_reads_the_clock() {
-    for path in files("src", ".rs").into_iter().filter(|path| path != "src/clock.rs") {
-        assert!(!code(&path).contains("SystemTime::now"), "{path} reads the clock");
+    for path in files("src", ".rs")
+        .into_iter()
+        .filter(|path| path != "src/clock.rs")
+    {
+        assert!(
+            !code(&path).contains("SystemTime::now"),
+            "{path} reads the clock"
+        );
     }
     assert!(code("src/clock.rs").contains("SystemTime::now"));
 }
 
 #[test]
 fn unsafe_code_is_in_one_file() {
-    for path in files("src", ".rs").into_iter().filter(|path| path != "src/audio/minimp3.rs") {
+    for path in files("src", ".rs")
+        .into_iter()
+        .filter(|path| path != "src/audio/minimp3.rs")
+    {
         let code = code(&path);
-        assert!(!code.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|word| word == "unsafe"), "{path}");
+        assert!(
+            !code
+                .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+                .any(|word| word == "unsafe"),
+            "{path}"
+        );
     }
 }
 
 #[test]
 fn a_status_moves_only_through_the_table() {
     // Whoever sets a status either asks `apply` on the same line, or makes a new voicemail.
-    for (path, code) in room("domain").into_iter().chain(room("ops")).chain(room("worker")) {
+    for (path, code) in room("domain")
+        .into_iter()
+        .chain(room("ops"))
+        .chain(room("worker"))
+    {
         for line in code.lines().filter(|line| line.contains(".status = ")) {
-            let is_of_a_setup_or_number = path.ends_with("setups.rs") || path.ends_with("phone_numbers.rs");
-            assert!(is_of_a_setup_or_number || line.contains("apply("), "{path}: {line}");
+            let is_of_a_setup_or_number =
+                path.ends_with("setups.rs") || path.ends_with("phone_numbers.rs");
+            assert!(
+                is_of_a_setup_or_number || line.contains("apply("),
+                "{path}: {line}"
+            );
         }
     }
 }
@@ -146,7 +196,10 @@ fn the_map_names_every_room() {
             None if inner == "main.rs" || inner == "lib.rs" || is_test(&path) => continue,
             None => format!("src/{inner}"),
         };
-        assert!(page.contains(&room), "docs/ARCHITECTURE.md does not name {room}");
+        assert!(
+            page.contains(&room),
+            "docs/ARCHITECTURE.md does not name {room}"
+        );
     }
 }
 
@@ -157,9 +210,18 @@ fn the_pages_name_files_that_exist() {
     pages.extend(["README.md".to_owned(), "CHANGELOG.md".to_owned()]);
     for page in pages {
         for span in crate::code_spans(&text(&page).replace("```", "")) {
-            let is_path = ["src/", "proto/", "migrations/", "tests/", "scripts/", "docs/", "assets/", "clients/"]
-                .iter()
-                .any(|folder| span.starts_with(folder));
+            let is_path = [
+                "src/",
+                "proto/",
+                "migrations/",
+                "tests/",
+                "scripts/",
+                "docs/",
+                "assets/",
+                "clients/",
+            ]
+            .iter()
+            .any(|folder| span.starts_with(folder));
             let is_pattern = span.contains(['*', '<', '{', ' ', '…']) || span.contains("NAME");
             if is_path && !is_pattern {
                 assert!(crate::root().join(span).exists(), "{page} names `{span}`");

@@ -8,9 +8,9 @@ use ringless::audio::{Damage, Found, Refusal};
 use ringless::domain::ids::{PhoneNumberId, SetupId, UseCaseId, VoicemailId};
 use ringless::domain::names::check_name;
 use ringless::domain::phone::PhoneRules;
+use ringless::domain::status::Status;
 use ringless::domain::telephony::SetupStatus;
 use ringless::domain::use_case::Channel;
-use ringless::domain::status::Status;
 use ringless::grpc::{DOMAIN, Repeat, pb::ErrorReason, to_status};
 use ringless::ops::error::{OpError, Resource, Violation};
 use ringless::storage;
@@ -35,7 +35,10 @@ fn uuid(text: &str) -> uuid::Uuid {
 fn bad_number(number: &str) -> OpError {
     let rules = PhoneRules::new("US", &["US".to_owned()]).unwrap();
     let error = rules.parse(number).unwrap_err();
-    OpError::InvalidFields(vec![Violation::phone("metadata.recipient_phone_number", &error)])
+    OpError::InvalidFields(vec![Violation::phone(
+        "metadata.recipient_phone_number",
+        &error,
+    )])
 }
 
 /// The example of each reason that page and protos show, in the order of the enum.
@@ -46,28 +49,82 @@ fn examples() -> Vec<(ErrorReason, OpError, Repeat)> {
     let voicemail_id = VoicemailId::parse(VOICEMAIL).unwrap();
     let long_name = check_name(&"x".repeat(71)).unwrap_err().to_string();
     let name = OpError::InvalidFields(vec![Violation::field("use_case.name", long_name)]);
-    let junk = Damage::JunkWithin { bytes: 91_342, allowed_bytes: 65_536 };
+    let junk = Damage::JunkWithin {
+        bytes: 91_342,
+        allowed_bytes: 65_536,
+    };
     let lost = || storage::Error::CommitUnknown("the connection broke".to_owned());
-    let unsafe_repeat = Repeat::Unsafe { method: "CreateVoicemail" };
+    let unsafe_repeat = Repeat::Unsafe {
+        method: "CreateVoicemail",
+    };
     use ErrorReason as R;
     let safe = vec![
         (R::InvalidField, name),
         (R::InvalidPhoneNumber, bad_number("+1 212 555")),
-        (R::StreamOrder, OpError::StreamOrder { number: 1, got: "audio_chunk", expected: "metadata" }),
+        (
+            R::StreamOrder,
+            OpError::StreamOrder {
+                number: 1,
+                got: "audio_chunk",
+                expected: "metadata",
+            },
+        ),
         (R::AudioMissing, Refusal::Missing.into()),
-        (R::AudioNotMp3, Refusal::NotMp3 { found: Found::Riff }.into()),
+        (
+            R::AudioNotMp3,
+            Refusal::NotMp3 { found: Found::Riff }.into(),
+        ),
         (R::AudioCorrupt, Refusal::Corrupt { damage: junk }.into()),
-        (R::AudioTooShort, Refusal::TooShort { duration: Duration::from_millis(7_412) }.into()),
-        (R::AudioTooLong, Refusal::TooLong { counted: Duration::from_millis(60_316) }.into()),
-        (R::AudioTooLarge, OpError::AudioTooLargeForOneMessage { given: Some(4_194_304), allowed: 3_145_728 }),
-        (R::ChunkTooLarge, OpError::ChunkTooLarge { given: Some(2_097_152), allowed: 1_048_576 }),
+        (
+            R::AudioTooShort,
+            Refusal::TooShort {
+                duration: Duration::from_millis(7_412),
+            }
+            .into(),
+        ),
+        (
+            R::AudioTooLong,
+            Refusal::TooLong {
+                counted: Duration::from_millis(60_316),
+            }
+            .into(),
+        ),
+        (
+            R::AudioTooLarge,
+            OpError::AudioTooLargeForOneMessage {
+                given: Some(4_194_304),
+                allowed: 3_145_728,
+            },
+        ),
+        (
+            R::ChunkTooLarge,
+            OpError::ChunkTooLarge {
+                given: Some(2_097_152),
+                allowed: 1_048_576,
+            },
+        ),
         (R::CountryNotAllowed, bad_number("+44 20 7946 0123")),
         (R::InvalidPageToken, OpError::InvalidPageToken),
-        (R::SetupNotFound, OpError::NotFound(Resource::Setup, uuid(SETUP))),
-        (R::PhoneNumberNotFound, OpError::NotFound(Resource::PhoneNumber, uuid(NUMBER))),
-        (R::UseCaseNotFound, OpError::NotFound(Resource::UseCase, uuid(USE_CASE))),
-        (R::VoicemailNotFound, OpError::NotFound(Resource::Voicemail, uuid(VOICEMAIL))),
-        (R::AudioNotFound, OpError::NotFound(Resource::Audio, uuid(AUDIO))),
+        (
+            R::SetupNotFound,
+            OpError::NotFound(Resource::Setup, uuid(SETUP)),
+        ),
+        (
+            R::PhoneNumberNotFound,
+            OpError::NotFound(Resource::PhoneNumber, uuid(NUMBER)),
+        ),
+        (
+            R::UseCaseNotFound,
+            OpError::NotFound(Resource::UseCase, uuid(USE_CASE)),
+        ),
+        (
+            R::VoicemailNotFound,
+            OpError::NotFound(Resource::Voicemail, uuid(VOICEMAIL)),
+        ),
+        (
+            R::AudioNotFound,
+            OpError::NotFound(Resource::Audio, uuid(AUDIO)),
+        ),
         (
             R::UseCaseExists,
             OpError::UseCaseExists {
@@ -77,34 +134,112 @@ fn examples() -> Vec<(ErrorReason, OpError, Repeat)> {
             },
         ),
         (R::PhoneNumberExists, OpError::PhoneNumberExists),
-        (R::RequestIdReused, OpError::RequestIdReused { request_id: "reminder-8841".to_owned() }),
-        (R::SenderIsRecipient, OpError::SenderIsRecipient { use_case_id }),
-        (R::SetupNotApproved, OpError::SetupNotApproved { setup_id, status: SetupStatus::Suspended }),
+        (
+            R::RequestIdReused,
+            OpError::RequestIdReused {
+                request_id: "reminder-8841".to_owned(),
+            },
+        ),
+        (
+            R::SenderIsRecipient,
+            OpError::SenderIsRecipient { use_case_id },
+        ),
+        (
+            R::SetupNotApproved,
+            OpError::SetupNotApproved {
+                setup_id,
+                status: SetupStatus::Suspended,
+            },
+        ),
         (R::SetupInUse, OpError::SetupInUse { setup_id }),
-        (R::NoActivePhoneNumber, OpError::NoActivePhoneNumber { use_case_id }),
-        (R::WrongChannel, OpError::WrongChannel { use_case_id, channel: Channel::OutboundVoice }),
-        (R::PhoneNumbersAssigned, OpError::PhoneNumbersAssigned { use_case_id, count: 2 }),
-        (R::PhoneNumberInUse, OpError::PhoneNumberInUse { phone_number_id }),
-        (R::VoicemailsInFlight, OpError::VoicemailsInFlight { use_case_id }),
-        (R::NotCancellable, OpError::NotCancellable { voicemail_id, status: Status::Sent }),
-        (R::WrongSetup, OpError::WrongSetup { phone_number_id, use_case_id, setup_id }),
-        (R::UnknownCarrier, OpError::UnknownCarrier { name: "acme".to_owned(), known: "sandbox".to_owned() }),
-        (R::TooManyUploads, OpError::TooManyUploads { uploads_max: 1_036, retry: Duration::from_secs(2) }),
-        (R::QueueFull, OpError::QueueFull { allowed: 10_000_000 }),
+        (
+            R::NoActivePhoneNumber,
+            OpError::NoActivePhoneNumber { use_case_id },
+        ),
+        (
+            R::WrongChannel,
+            OpError::WrongChannel {
+                use_case_id,
+                channel: Channel::OutboundVoice,
+            },
+        ),
+        (
+            R::PhoneNumbersAssigned,
+            OpError::PhoneNumbersAssigned {
+                use_case_id,
+                count: 2,
+            },
+        ),
+        (
+            R::PhoneNumberInUse,
+            OpError::PhoneNumberInUse { phone_number_id },
+        ),
+        (
+            R::VoicemailsInFlight,
+            OpError::VoicemailsInFlight { use_case_id },
+        ),
+        (
+            R::NotCancellable,
+            OpError::NotCancellable {
+                voicemail_id,
+                status: Status::Sent,
+            },
+        ),
+        (
+            R::WrongSetup,
+            OpError::WrongSetup {
+                phone_number_id,
+                use_case_id,
+                setup_id,
+            },
+        ),
+        (
+            R::UnknownCarrier,
+            OpError::UnknownCarrier {
+                name: "acme".to_owned(),
+                known: "sandbox".to_owned(),
+            },
+        ),
+        (
+            R::TooManyUploads,
+            OpError::TooManyUploads {
+                uploads_max: 1_036,
+                retry: Duration::from_secs(2),
+            },
+        ),
+        (
+            R::QueueFull,
+            OpError::QueueFull {
+                allowed: 10_000_000,
+            },
+        ),
         (R::StorageUnavailable, lost().into()),
         (R::ShuttingDown, OpError::ShuttingDown),
     ];
-    let mut all: Vec<_> = safe.into_iter().map(|(reason, error)| (reason, error, Repeat::Safe)).collect();
+    let mut all: Vec<_> = safe
+        .into_iter()
+        .map(|(reason, error)| (reason, error, Repeat::Safe))
+        .collect();
     all.push((R::OutcomeUnknown, lost().into(), unsafe_repeat));
-    let stalled = OpError::UploadStalled { limit: Duration::from_secs(30), kind: "idle" };
+    let stalled = OpError::UploadStalled {
+        limit: Duration::from_secs(30),
+        kind: "idle",
+    };
     all.push((R::UploadStalled, stalled, Repeat::Safe));
-    all.push((R::Internal, OpError::Internal("a secret".to_owned()), Repeat::Safe));
+    all.push((
+        R::Internal,
+        OpError::Internal("a secret".to_owned()),
+        Repeat::Safe,
+    ));
     all
 }
 
 /// A reason without its prefix.
 fn word(reason: ErrorReason) -> String {
-    reason.as_str_name().trim_start_matches("ERROR_REASON_").to_owned()
+    reason
+        .as_str_name()
+        .trim_start_matches("ERROR_REASON_")
+        .to_owned()
 }
 
 /// `INVALID_ARGUMENT` for `InvalidArgument`.
@@ -145,7 +280,10 @@ fn the_page_has_every_reason_in_the_order_of_the_enum() {
     }
     let headings: Vec<String> = sections().into_iter().map(|(heading, _)| heading).collect();
     assert_eq!(headings, wanted);
-    let shown: Vec<String> = examples().into_iter().map(|(reason, ..)| word(reason)).collect();
+    let shown: Vec<String> = examples()
+        .into_iter()
+        .map(|(reason, ..)| word(reason))
+        .collect();
     assert_eq!(shown, wanted);
 }
 
@@ -159,7 +297,10 @@ fn the_page_says_what_is_on_the_wire() {
 
         let details = status.get_error_details();
         let info = details.error_info().unwrap();
-        assert_eq!((info.reason.as_str(), info.domain.as_str()), (heading.as_str(), DOMAIN));
+        assert_eq!(
+            (info.reason.as_str(), info.domain.as_str()),
+            (heading.as_str(), DOMAIN)
+        );
         let mut named: Vec<String> = rows["Metadata"]
             .split("; ")
             .filter(|entry| *entry != "none")
@@ -170,17 +311,35 @@ fn the_page_says_what_is_on_the_wire() {
         for key in info.metadata.keys() {
             assert!(named.contains(key), "{heading}: {key} is not on the page");
         }
-        let listed = rows["Metadata"].split("; ").filter(|entry| *entry != "none").count();
-        assert_eq!(named.len(), listed, "{heading}: the page names what is not there");
+        let listed = rows["Metadata"]
+            .split("; ")
+            .filter(|entry| *entry != "none")
+            .count();
+        assert_eq!(
+            named.len(),
+            listed,
+            "{heading}: the page names what is not there"
+        );
 
         let carried = rows.get("Also carries").map_or("", String::as_str);
-        assert_eq!(carried.contains("`BadRequest`"), details.bad_request().is_some(), "{heading}");
-        assert_eq!(carried.contains("`RetryInfo`"), details.retry_info().is_some(), "{heading}");
+        assert_eq!(
+            carried.contains("`BadRequest`"),
+            details.bad_request().is_some(),
+            "{heading}"
+        );
+        assert_eq!(
+            carried.contains("`RetryInfo`"),
+            details.retry_info().is_some(),
+            "{heading}"
+        );
         if let Some(retry) = details.retry_info() {
             let seconds = format!("`RetryInfo` of {} s", retry.retry_delay.unwrap().as_secs());
             assert!(carried.contains(&seconds), "{heading}: {seconds}");
         }
-        let pushback = status.metadata().get("grpc-retry-pushback-ms").map(|value| value.to_str().unwrap());
+        let pushback = status
+            .metadata()
+            .get("grpc-retry-pushback-ms")
+            .map(|value| value.to_str().unwrap());
         let wanted = match details.retry_info() {
             Some(retry) => Some(retry.retry_delay.unwrap().as_millis().to_string()),
             None if reason == ErrorReason::OutcomeUnknown => Some("-1".to_owned()),
@@ -192,17 +351,49 @@ fn the_page_says_what_is_on_the_wire() {
 
 /// Keys that the example of a reason does not show, because another case of it has them.
 fn is_conditional(reason: &str, key: &str) -> bool {
-    matches!((reason, key), ("AUDIO_CORRUPT", "frames_judged" | "frames_sounding"))
+    matches!(
+        (reason, key),
+        ("AUDIO_CORRUPT", "frames_judged" | "frames_sounding")
+    )
 }
 
 #[test]
 fn the_audio_that_is_refused_carries_the_keys_that_the_page_names() {
     let rows: BTreeMap<_, _> = sections().into_iter().collect();
     let cases: [(&str, Refusal); 4] = [
-        ("AUDIO_CORRUPT", Refusal::Corrupt { damage: Damage::JunkBefore { bytes: 2, allowed_bytes: 1 } }),
-        ("AUDIO_CORRUPT", Refusal::Corrupt { damage: Damage::JunkWithin { bytes: 2, allowed_bytes: 1 } }),
-        ("AUDIO_CORRUPT", Refusal::Corrupt { damage: Damage::NoSound { judged: 20, sounding: 3 } }),
-        ("AUDIO_TOO_LARGE", Refusal::TooLarge { limit_bytes: 8_388_608 }),
+        (
+            "AUDIO_CORRUPT",
+            Refusal::Corrupt {
+                damage: Damage::JunkBefore {
+                    bytes: 2,
+                    allowed_bytes: 1,
+                },
+            },
+        ),
+        (
+            "AUDIO_CORRUPT",
+            Refusal::Corrupt {
+                damage: Damage::JunkWithin {
+                    bytes: 2,
+                    allowed_bytes: 1,
+                },
+            },
+        ),
+        (
+            "AUDIO_CORRUPT",
+            Refusal::Corrupt {
+                damage: Damage::NoSound {
+                    judged: 20,
+                    sounding: 3,
+                },
+            },
+        ),
+        (
+            "AUDIO_TOO_LARGE",
+            Refusal::TooLarge {
+                limit_bytes: 8_388_608,
+            },
+        ),
     ];
     for (reason, refusal) in cases {
         let row = &rows[reason]["Metadata"];
@@ -217,7 +408,11 @@ fn the_audio_that_is_refused_carries_the_keys_that_the_page_names() {
 
 #[test]
 fn the_index_lists_every_reason_under_its_code() {
-    let rows: Vec<Vec<String>> = text(PAGE).lines().filter_map(cells).filter(|row| row.len() == 2 && row[1].starts_with('[')).collect();
+    let rows: Vec<Vec<String>> = text(PAGE)
+        .lines()
+        .filter_map(cells)
+        .filter(|row| row.len() == 2 && row[1].starts_with('['))
+        .collect();
     let mut listed = Vec::new();
     for row in rows {
         for entry in row[1].split(", ") {
@@ -226,8 +421,10 @@ fn the_index_lists_every_reason_under_its_code() {
             listed.push((row[0].clone(), name.to_owned()));
         }
     }
-    let wanted: Vec<_> =
-        examples().into_iter().map(|(reason, error, repeat)| (code_name(to_status(error, repeat).code()), word(reason))).collect();
+    let wanted: Vec<_> = examples()
+        .into_iter()
+        .map(|(reason, error, repeat)| (code_name(to_status(error, repeat).code()), word(reason)))
+        .collect();
     assert_eq!(listed, wanted);
 }
 
@@ -237,9 +434,13 @@ fn the_comments_of_the_protos_show_the_same_examples() {
     for ((reason, error, repeat), (name, comment)) in examples().into_iter().zip(&commented[1..]) {
         let status = to_status(error, repeat);
         assert_eq!(reason.as_str_name(), name);
-        assert!(comment.starts_with(&format!("{}. ", code_name(status.code()))), "{name}: {comment}");
+        assert!(
+            comment.starts_with(&format!("{}. ", code_name(status.code()))),
+            "{name}: {comment}"
+        );
         let (_, shown) = comment.split_once("Example: `").unwrap();
-        let shown: serde_json::Value = serde_json::from_str(shown.split('`').next().unwrap()).unwrap();
+        let shown: serde_json::Value =
+            serde_json::from_str(shown.split('`').next().unwrap()).unwrap();
         let details = status.get_error_details();
         let info = details.error_info().unwrap();
         assert_eq!(shown["reason"], info.reason);
@@ -247,7 +448,10 @@ fn the_comments_of_the_protos_show_the_same_examples() {
         let mut metadata = info.metadata.clone();
         if reason == ErrorReason::Internal {
             // Outside a call there is no id.
-            metadata.insert("request_id".to_owned(), shown["metadata"]["request_id"].as_str().unwrap().to_owned());
+            metadata.insert(
+                "request_id".to_owned(),
+                shown["metadata"]["request_id"].as_str().unwrap().to_owned(),
+            );
         }
         let wanted = match metadata.is_empty() {
             true => serde_json::Value::Null,
@@ -263,9 +467,33 @@ fn every_name_for_what_was_found_is_on_the_page() {
     let row = &rows["AUDIO_NOT_MP3"]["Metadata"];
     use Found::*;
     for found in [
-        NoFrames, TagOnly, Riff, Ogg, Flac, Mp4, Adts, Adif, Amr, Aiff, Caf, MpegProgramStream, Zip, Text, LayerI, LayerII,
-        FreeFormat, WebM, Asf, Jpeg, Png, Pdf,
+        NoFrames,
+        TagOnly,
+        Riff,
+        Ogg,
+        Flac,
+        Mp4,
+        Adts,
+        Adif,
+        Amr,
+        Aiff,
+        Caf,
+        MpegProgramStream,
+        Zip,
+        Text,
+        LayerI,
+        LayerII,
+        FreeFormat,
+        WebM,
+        Asf,
+        Jpeg,
+        Png,
+        Pdf,
     ] {
-        assert!(row.contains(&format!("`{}`", found.name())), "{}", found.name());
+        assert!(
+            row.contains(&format!("`{}`", found.name())),
+            "{}",
+            found.name()
+        );
     }
 }

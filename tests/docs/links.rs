@@ -45,7 +45,9 @@ fn slug(heading: &str) -> String {
 
 fn anchors(page: &str) -> Vec<String> {
     let headings = prose(page).into_iter().filter(|line| line.starts_with('#'));
-    headings.map(|line| slug(line.trim_start_matches('#'))).collect()
+    headings
+        .map(|line| slug(line.trim_start_matches('#')))
+        .collect()
 }
 
 #[test]
@@ -61,13 +63,20 @@ fn every_relative_link_leads_somewhere() {
             }
             let (path, anchor) = link.split_once('#').unwrap_or((&link, ""));
             let folder = Path::new(page).parent().unwrap();
-            let target = if path.is_empty() { root().join(page) } else { root().join(folder).join(path) };
+            let target = if path.is_empty() {
+                root().join(page)
+            } else {
+                root().join(folder).join(path)
+            };
             assert!(target.exists(), "{page} links to {link}");
             if !anchor.is_empty() {
                 let target = target.canonicalize().unwrap();
                 let named = target.strip_prefix(root().canonicalize().unwrap()).unwrap();
                 let headings = anchors(&named.to_string_lossy());
-                assert!(headings.contains(&anchor.to_owned()), "{page} links to {link}: no such heading");
+                assert!(
+                    headings.contains(&anchor.to_owned()),
+                    "{page} links to {link}: no such heading"
+                );
             }
         }
     }
@@ -77,7 +86,9 @@ fn every_relative_link_leads_somewhere() {
 fn the_readme_leads_to_every_page() {
     let links = links("README.md");
     for page in files("docs", ".md") {
-        let is_reached = links.contains(&page) || text("docs/ARCHITECTURE.md").contains(&format!("]({})", page.trim_start_matches("docs/")));
+        let is_reached = links.contains(&page)
+            || text("docs/ARCHITECTURE.md")
+                .contains(&format!("]({})", page.trim_start_matches("docs/")));
         assert!(is_reached, "nothing leads to {page}");
     }
 }

@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use clap::CommandFactory;
 use ringless::cli::Cli;
-use ringless::config::{ADMIN_ADDR, AcceptSection, DRAIN_DELAY_SECONDS, DeliverySection, GRPC_ADDR, HTTP_ADDR, WorkerSection};
+use ringless::config::{
+    ADMIN_ADDR, AcceptSection, DRAIN_DELAY_SECONDS, DeliverySection, GRPC_ADDR, HTTP_ADDR,
+    WorkerSection,
+};
 use ringless::domain::attempt::{CARRIER_DETAIL_BYTES_MAX, CARRIER_WORD_BYTES_MAX};
 use ringless::domain::{labels, names, report, retry, telephony};
 use ringless::ops::send_voicemail::SCHEDULE_AHEAD_MAX;
@@ -29,9 +32,15 @@ fn grouped(number: u64) -> String {
 /// The table under a heading: first cell to the others.
 fn table(heading: &str) -> BTreeMap<String, String> {
     let page = text("README.md");
-    let (_, rest) = page.split_once(&format!("\n## {heading}\n")).unwrap_or_else(|| panic!("no section {heading}"));
+    let (_, rest) = page
+        .split_once(&format!("\n## {heading}\n"))
+        .unwrap_or_else(|| panic!("no section {heading}"));
     let section = rest.split("\n## ").next().unwrap();
-    section.lines().filter_map(cells).map(|row| (row[0].clone(), row[1..].join(" | "))).collect()
+    section
+        .lines()
+        .filter_map(cells)
+        .map(|row| (row[0].clone(), row[1..].join(" | ")))
+        .collect()
 }
 
 #[test]
@@ -39,17 +48,37 @@ fn every_limit_is_the_programs() {
     let table = table("Limits");
     let days = |span: Duration| format!("{} days", span.as_secs() / 86_400);
     let hours = |seconds: u64| format!("{} hours", seconds / 3_600);
-    let (accept, worker, delivery) = (AcceptSection::default(), WorkerSection::default(), DeliverySection::default());
-    let uploads = (accept.upload_memory_mib + accept.upload_spool_mib) * 1_024 * 1_024 / audio::BYTES_MAX;
+    let (accept, worker, delivery) = (
+        AcceptSection::default(),
+        WorkerSection::default(),
+        DeliverySection::default(),
+    );
+    let uploads =
+        (accept.upload_memory_mib + accept.upload_spool_mib) * 1_024 * 1_024 / audio::BYTES_MAX;
     let wanted = [
         ("Size of audio", grouped(audio::BYTES_MAX)),
         ("One chunk of a stream", grouped(intake::CHUNK_BYTES_MAX)),
-        ("One message", format!("{} MiB", grpc::DECODED_BYTES_MAX / 1_024 / 1_024)),
-        ("Wait for a byte of an upload", format!("{} s", intake::IDLE_MAX.as_secs())),
-        ("An upload in all", format!("{} s", intake::TOTAL_MAX.as_secs())),
+        (
+            "One message",
+            format!("{} MiB", grpc::DECODED_BYTES_MAX / 1_024 / 1_024),
+        ),
+        (
+            "Wait for a byte of an upload",
+            format!("{} s", intake::IDLE_MAX.as_secs()),
+        ),
+        (
+            "An upload in all",
+            format!("{} s", intake::TOTAL_MAX.as_secs()),
+        ),
         ("Uploads in progress", grouped(uploads)),
-        ("Uploads in progress", format!("{} MiB in memory", accept.upload_memory_mib)),
-        ("Uploads in progress", format!("{} MiB in", grouped(accept.upload_spool_mib))),
+        (
+            "Uploads in progress",
+            format!("{} MiB in memory", accept.upload_memory_mib),
+        ),
+        (
+            "Uploads in progress",
+            format!("{} MiB in", grouped(accept.upload_spool_mib)),
+        ),
         ("Voicemails that wait", grouped(accept.queue_max)),
         ("`request_id`", names::REQUEST_ID_MAX.to_string()),
         ("`schedule_time`", days(SCHEDULE_AHEAD_MAX)),
@@ -60,20 +89,44 @@ fn every_limit_is_the_programs() {
         ("`entity_name`, `name`", names::NAME_MAX.to_string()),
         ("`description`", grouped(names::DESCRIPTION_MAX as u64)),
         ("`display_name`", names::DISPLAY_NAME_MAX.to_string()),
-        ("Reason of SuspendSetup", names::SUSPEND_REASON_MAX.to_string()),
+        (
+            "Reason of SuspendSetup",
+            names::SUSPEND_REASON_MAX.to_string(),
+        ),
         ("Carriers of a setup", telephony::CARRIERS_MAX.to_string()),
-        ("A carrier's own words", grouped(CARRIER_DETAIL_BYTES_MAX as u64)),
+        (
+            "A carrier's own words",
+            grouped(CARRIER_DETAIL_BYTES_MAX as u64),
+        ),
         ("A carrier's own words", CARRIER_WORD_BYTES_MAX.to_string()),
         ("A report", days(report::SPAN_MAX)),
         ("A report", grouped(report::GROUPS_MAX as u64)),
-        ("Calls on one connection", grpc::STREAMS_PER_CONNECTION_MAX.to_string()),
-        ("Audio that no voicemail names", days(ops::audio::KEPT_UNUSED)),
+        (
+            "Calls on one connection",
+            grpc::STREAMS_PER_CONNECTION_MAX.to_string(),
+        ),
+        (
+            "Audio that no voicemail names",
+            days(ops::audio::KEPT_UNUSED),
+        ),
         ("Hand-overs at once", worker.in_flight_max.to_string()),
-        ("One call of a carrier", format!("{} s", worker.call_timeout_seconds)),
+        (
+            "One call of a carrier",
+            format!("{} s", worker.call_timeout_seconds),
+        ),
         ("A claim of a worker", format!("{} s", worker.lease_seconds)),
-        ("Tries", (delivery.retry_waits_seconds.len() + 1).to_string()),
-        ("A wait that a carrier asks for", format!("{} s", retry::CARRIER_WAIT_MIN.as_secs())),
-        ("A wait that a carrier asks for", format!("{} h", retry::CARRIER_WAIT_MAX.as_secs() / 3_600)),
+        (
+            "Tries",
+            (delivery.retry_waits_seconds.len() + 1).to_string(),
+        ),
+        (
+            "A wait that a carrier asks for",
+            format!("{} s", retry::CARRIER_WAIT_MIN.as_secs()),
+        ),
+        (
+            "A wait that a carrier asks for",
+            format!("{} h", retry::CARRIER_WAIT_MAX.as_secs() / 3_600),
+        ),
         ("A carrier's word", hours(delivery.no_word_deadline_seconds)),
     ];
     for (row, number) in wanted {
@@ -81,8 +134,11 @@ fn every_limit_is_the_programs() {
         let is_there = said.match_indices(&number).any(|(at, _)| {
             let is_digit = |c: Option<char>| c.is_some_and(|c| c.is_ascii_digit() || c == ',');
             let after = said[at + number.len()..].chars().collect::<Vec<_>>();
-            let goes_on = after.first() == Some(&',') && after.get(1).is_some_and(char::is_ascii_digit);
-            !is_digit(said[..at].chars().next_back()) && !after.first().is_some_and(char::is_ascii_digit) && !goes_on
+            let goes_on =
+                after.first() == Some(&',') && after.get(1).is_some_and(char::is_ascii_digit);
+            !is_digit(said[..at].chars().next_back())
+                && !after.first().is_some_and(char::is_ascii_digit)
+                && !goes_on
         });
         assert!(is_there, "{row}: {number} is not in: {said}");
     }
@@ -94,7 +150,10 @@ fn every_setting_is_in_the_table_with_its_flag_and_its_variable() {
     command.build();
     let serve = command.find_subcommand("serve").unwrap();
     let mut wanted = BTreeSet::new();
-    for arg in serve.get_arguments().filter(|arg| !arg.is_global_set() && !["help", "version"].contains(&arg.get_id().as_str())) {
+    for arg in serve
+        .get_arguments()
+        .filter(|arg| !arg.is_global_set() && !["help", "version"].contains(&arg.get_id().as_str()))
+    {
         let flag = format!("--{}", arg.get_long().unwrap());
         let variable = match flag.as_str() {
             // Read by the logging library, not by clap.
@@ -104,8 +163,16 @@ fn every_setting_is_in_the_table_with_its_flag_and_its_variable() {
         wanted.insert((flag, variable));
     }
     let mut said = BTreeSet::new();
-    for row in text("README.md").lines().filter_map(cells).filter(|row| row.len() >= 3 && row[1].starts_with("`--")) {
-        let flag = code_spans(&row[1])[0].split([' ', '=']).next().unwrap().to_owned();
+    for row in text("README.md")
+        .lines()
+        .filter_map(cells)
+        .filter(|row| row.len() >= 3 && row[1].starts_with("`--"))
+    {
+        let flag = code_spans(&row[1])[0]
+            .split([' ', '='])
+            .next()
+            .unwrap()
+            .to_owned();
         let variable = code_spans(&row[2]).first().map(|name| (*name).to_owned());
         said.insert((flag, variable));
     }
@@ -169,7 +236,9 @@ fn every_command_line_parses() {
     for page in pages {
         for words in shell_lines(&page).iter().flat_map(|line| commands(line)) {
             // Variables may stand before the program's name, and a folder in it.
-            let Some(at) = words.iter().position(|word| !word.contains('=')) else { continue };
+            let Some(at) = words.iter().position(|word| !word.contains('=')) else {
+                continue;
+            };
             if words[at].rsplit('/').next() != Some("ringless") {
                 continue;
             }
@@ -180,7 +249,10 @@ fn every_command_line_parses() {
             });
             if let Err(error) = Cli::command().try_get_matches_from(given) {
                 use clap::error::ErrorKind::{DisplayHelp, DisplayVersion};
-                assert!([DisplayHelp, DisplayVersion].contains(&error.kind()), "{page}: {words:?}\n{error}");
+                assert!(
+                    [DisplayHelp, DisplayVersion].contains(&error.kind()),
+                    "{page}: {words:?}\n{error}"
+                );
             }
             shown += 1;
         }

@@ -50,7 +50,10 @@ fn arrows_of_the_code() -> Arrows {
         for event in every_event() {
             if let Ok(to) = apply(from, event) {
                 let pair = (from.to_string(), to.to_string());
-                arrows.entry(pair).or_default().insert(name(event).to_owned());
+                arrows
+                    .entry(pair)
+                    .or_default()
+                    .insert(name(event).to_owned());
             }
         }
     }
@@ -65,7 +68,9 @@ fn arrows_of_the_page() -> Arrows {
         if from == "[*]" || rest == "[*]" {
             continue;
         }
-        let (to, events) = rest.split_once(": ").unwrap_or_else(|| panic!("an arrow without a name: {line}"));
+        let (to, events) = rest
+            .split_once(": ")
+            .unwrap_or_else(|| panic!("an arrow without a name: {line}"));
         let events = events.split(", ").map(str::to_owned).collect();
         let before = arrows.insert((from.to_owned(), to.to_owned()), events);
         assert!(before.is_none(), "two arrows from {from} to {to}");
@@ -82,16 +87,30 @@ fn the_diagram_is_the_table() {
 fn the_diagram_begins_and_ends_where_a_voicemail_does() {
     let page = text(PAGE);
     assert!(page.contains("    [*] --> ACCEPTED\n"));
-    let ends: BTreeSet<&str> = page.lines().filter_map(|line| line.trim().strip_suffix(" --> [*]")).collect();
-    let wanted: BTreeSet<&str> = Status::ALL.into_iter().filter(|s| s.is_end()).map(Status::as_str).collect();
+    let ends: BTreeSet<&str> = page
+        .lines()
+        .filter_map(|line| line.trim().strip_suffix(" --> [*]"))
+        .collect();
+    let wanted: BTreeSet<&str> = Status::ALL
+        .into_iter()
+        .filter(|s| s.is_end())
+        .map(Status::as_str)
+        .collect();
     assert_eq!(ends, wanted);
 }
 
 #[test]
 fn every_event_and_every_status_has_its_row() {
     let page = text(PAGE);
-    let first_cells: Vec<String> = page.lines().filter_map(cells).map(|row| row[0].clone()).collect();
-    let named: BTreeSet<&str> = first_cells.iter().flat_map(|cell| code_spans(cell)).collect();
+    let first_cells: Vec<String> = page
+        .lines()
+        .filter_map(cells)
+        .map(|row| row[0].clone())
+        .collect();
+    let named: BTreeSet<&str> = first_cells
+        .iter()
+        .flat_map(|cell| code_spans(cell))
+        .collect();
     for event in every_event() {
         assert!(named.contains(name(event)), "no row for {}", name(event));
     }
@@ -105,7 +124,11 @@ fn every_reason_stands_with_the_end_it_comes_to() {
     let page = text(PAGE);
     for reason in FailureReason::ALL {
         let word = format!("`{}`", reason.as_str().to_uppercase());
-        let rows: Vec<Vec<String>> = page.lines().filter_map(cells).filter(|row| row.len() == 2 && row[1].contains(&word)).collect();
+        let rows: Vec<Vec<String>> = page
+            .lines()
+            .filter_map(cells)
+            .filter(|row| row.len() == 2 && row[1].contains(&word))
+            .collect();
         let ends: Vec<&str> = rows.iter().flat_map(|row| code_spans(&row[0])).collect();
         assert_eq!(ends, [reason.ends_as().as_str()], "{word}");
     }
