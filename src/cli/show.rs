@@ -3,6 +3,7 @@
 
 use std::io::Write;
 
+use anyhow::Context;
 use prost_types::{Duration, Timestamp};
 
 use super::failure::OutputClosed;
@@ -22,7 +23,7 @@ pub fn put(bytes: impl AsRef<[u8]>) -> anyhow::Result<()> {
         .and_then(|()| stdout.flush())
     {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Err(OutputClosed.into()),
-        written => Ok(written?),
+        written => written.context("the output can't be written"),
     }
 }
 
@@ -46,10 +47,15 @@ pub fn say_deleted(is_json: bool, what: &str, id: &str) -> anyhow::Result<()> {
     }
 }
 
-/// Text of callers and carriers, made harmless for a terminal: no control characters.
+/// Text of callers, carriers and libraries on one line, made harmless for a terminal: no control
+/// characters.
 pub fn clean(text: &str) -> String {
-    let shown = |c: char| if c.is_control() { '\u{fffd}' } else { c };
-    text.chars().map(shown).collect()
+    let shown = |c: char| match c {
+        '\n' | '\r' | '\t' => ' ',
+        c if c.is_control() => '\u{fffd}',
+        c => c,
+    };
+    text.trim_end().chars().map(shown).collect()
 }
 
 /// Columns that stay aligned, also over several pages of one list.
@@ -321,7 +327,7 @@ mod tests {
 
     #[test]
     fn control_characters_do_not_reach_the_terminal() {
-        assert_eq!(clean("a\u{1b}[31mb\n"), "a\u{fffd}[31mb\u{fffd}");
+        assert_eq!(clean("a\u{1b}[31mb\nc\n"), "a\u{fffd}[31mb c");
     }
 
     #[test]
