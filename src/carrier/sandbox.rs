@@ -96,7 +96,7 @@ impl Sandbox {
         let words = |code: &str, detail: &str| {
             CarrierWords::new(&call.message.voicemail_id.to_string(), code, detail)
         };
-        let number = call.message.recipient.last_two_digits().to_string();
+        let number = format!("{:02}", call.message.recipient.last_two_digits());
         let passing = Outcome::TryAgain {
             reason: FailureReason::CarrierTimeout,
             wait: None,
@@ -196,7 +196,7 @@ impl Carrier for Sandbox {
             "voicemail_id": message.voicemail_id.to_string(),
             "from": message.sender.e164(),
             "to": message.recipient.e164(),
-            "sha256": mailbox::hex(&message.audio_sha256),
+            "sha256": crate::domain::hex(&message.audio_sha256),
         })
         .to_string()
         .into_bytes()

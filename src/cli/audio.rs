@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use super::client::{ClientArgs, in_time, persistently, soon};
 use super::failure::Usage;
 use super::{json, show};
-use crate::carrier::sandbox::mailbox::hex;
+use crate::domain::hex;
 use crate::grpc::pb;
 use crate::grpc::pb::download_audio_response::Part;
 use crate::grpc::pb::upload_audio_request::Payload;

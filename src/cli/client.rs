@@ -229,7 +229,12 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_call_is_repeated_until_it_is_answered_or_refused() {
-        let mut answers = vec![Err(Status::unavailable("away")), Err(asking_for(Duration::from_secs(3))), Ok(7)].into_iter();
+        let mut answers = vec![
+            Err(Status::unavailable("away")),
+            Err(asking_for(Duration::from_secs(3))),
+            Ok(7),
+        ]
+        .into_iter();
         let started = tokio::time::Instant::now();
         let answer = persistently(async || answers.next().expect("as many answers as calls")).await;
         assert_eq!(answer.ok(), Some(7));
@@ -240,7 +245,10 @@ mod tests {
             calls += 1;
             Err::<(), Status>(Status::unavailable("away"))
         });
-        assert_eq!(never.await.map_err(|status| status.code()), Err(Code::Unavailable));
+        assert_eq!(
+            never.await.map_err(|status| status.code()),
+            Err(Code::Unavailable)
+        );
         assert_eq!(calls, CALLS_MAX);
     }
 

@@ -174,12 +174,21 @@ fn hint(details: &ErrorDetails) -> Option<String> {
             format!("`ringless use-case unassign {} NUMBER`", get("use_case_id"))
         }
         "PHONE_NUMBER_IN_USE" => {
-            format!("`ringless use-case unassign USE_CASE {}`; `use-case list --json` shows which have it", get("phone_number_id"))
+            format!(
+                "`ringless use-case unassign USE_CASE {}`; `use-case list --json` shows which have it",
+                get("phone_number_id")
+            )
         }
         "SETUP_IN_USE" => {
-            format!("`ringless use-case list --setup {0}` and `ringless number list --setup {0}` show them", get("setup_id"))
+            format!(
+                "`ringless use-case list --setup {0}` and `ringless number list --setup {0}` show them",
+                get("setup_id")
+            )
         }
-        "USE_CASE_EXISTS" => format!("`ringless use-case list --entity '{}'` shows it", get("entity_name")),
+        "USE_CASE_EXISTS" => format!(
+            "`ringless use-case list --entity '{}'` shows it",
+            get("entity_name")
+        ),
         "PHONE_NUMBER_EXISTS" => "`ringless number get NUMBER` shows it".to_owned(),
         "VOICEMAILS_IN_FLIGHT" => {
             format!(

@@ -35,6 +35,16 @@ pub enum OutcomeKind {
 }
 
 impl OutcomeKind {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            OutcomeKind::Delivered => "DELIVERED",
+            OutcomeKind::Taken => "TAKEN",
+            OutcomeKind::TryAgain => "TRY_AGAIN",
+            OutcomeKind::Rejected => "REJECTED",
+            OutcomeKind::Unknown => "UNKNOWN",
+        }
+    }
+
     pub fn from_code(code: i16) -> Option<OutcomeKind> {
         use OutcomeKind::{Delivered, Rejected, Taken, TryAgain, Unknown};
         [Delivered, Taken, TryAgain, Rejected, Unknown]

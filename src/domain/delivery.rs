@@ -276,6 +276,8 @@ impl Delivery {
     fn word(&mut self, end: End, words: &CarrierWords, now: Time) -> Result<(), Refused> {
         self.end(Event::Word(end), end.reason(), words.detail.clone(), now)?;
         if end == End::Delivered {
+            // A carrier that says so at once has taken it too.
+            self.sent_time.get_or_insert(now);
             self.latency_bucket = Some(bucket_of(now.since(self.due_time)));
         }
         Ok(())

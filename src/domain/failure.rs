@@ -17,7 +17,7 @@ macro_rules! reasons {
                 match code { $($code => Some(FailureReason::$name),)+ _ => None }
             }
 
-            /// As carriers.md and the protos spell it, in lower case.
+            /// As the protos spell it, in lower case and without its prefix.
             pub fn as_str(self) -> &'static str {
                 match self { $(FailureReason::$name => $text),+ }
             }

@@ -17,3 +17,8 @@ pub mod telephony;
 pub mod time;
 pub mod use_case;
 pub mod voicemail;
+
+/// Bytes as lower-case hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

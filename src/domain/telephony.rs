@@ -49,11 +49,11 @@ impl SetupStatus {
     }
 }
 
-/// The status of a setup whose carriers were just given: a rehearsal needs nobody's approval,
-/// and a suspension stays until somebody ends it.
+/// The status of a setup whose carriers were just given: a rehearsal needs nobody's approval, but
+/// does not end a suspension; any other carriers have to be approved anew.
 pub fn status_after_carriers(before: Option<SetupStatus>, all_sandbox: bool) -> SetupStatus {
     match (before, all_sandbox) {
-        (Some(SetupStatus::Suspended), _) => SetupStatus::Suspended,
+        (Some(SetupStatus::Suspended), true) => SetupStatus::Suspended,
         (_, true) => SetupStatus::Approved,
         (_, false) => SetupStatus::Pending,
     }
@@ -109,6 +109,6 @@ mod tests {
         assert_eq!(status_after_carriers(Some(Approved), false), Pending);
         assert_eq!(status_after_carriers(Some(Pending), true), Approved);
         assert_eq!(status_after_carriers(Some(Suspended), true), Suspended);
-        assert_eq!(status_after_carriers(Some(Suspended), false), Suspended);
+        assert_eq!(status_after_carriers(Some(Suspended), false), Pending);
     }
 }

@@ -79,6 +79,12 @@ impl Wire {
         self
     }
 
+    /// Names the field that is at fault, with the message as its description.
+    fn about(mut self, field: &str) -> Wire {
+        self.violations = vec![(field.to_owned(), self.message.clone())];
+        self
+    }
+
     fn with_given(self, key: &'static str, value: Option<impl ToString>) -> Wire {
         match value {
             Some(value) => self.with(key, value),
@@ -203,46 +209,49 @@ fn audio(refusal: &Refusal) -> Wire {
     };
     let mut wire = Wire::new(Code::InvalidArgument, reason, refusal.to_string());
     wire.metadata = refusal.metadata();
-    wire
+    wire.about("audio")
 }
 
 /// Other bad arguments.
 fn argument(error: &OpError) -> Option<Wire> {
-    let bad = |reason, message: String| Some(Wire::new(Code::InvalidArgument, reason, message));
-    match error {
+    let bad = |reason, message: String| Wire::new(Code::InvalidArgument, reason, message);
+    // The size is not known where the library refused the message before it was read.
+    let size = |given: Option<u64>, allowed: u64| match given {
+        Some(given) => given.to_string(),
+        None => format!("more than {allowed}"),
+    };
+    let wire = match error {
         OpError::StreamOrder { number, got, expected } => bad(
             ErrorReason::StreamOrder,
             format!("message {number} of the stream is {got}; allowed here is {expected}. Send metadata first and once, then chunks"),
         )
-        .map(|wire| wire.with("message_number", number).with("got", got).with("expected", expected)),
-        // The size is not known where the library refused the message before it was read.
-        OpError::ChunkTooLarge { given, allowed } => {
-            let size = given.map_or(format!("more than {allowed}"), |given| given.to_string());
-            let message = format!(
-                "a chunk has {size} bytes; at most {allowed} are allowed. Send chunks of 64 KiB"
-            );
-            bad(ErrorReason::ChunkTooLarge, message).map(|wire| {
-                wire.with_given("chunk_bytes", *given)
-                    .with("chunk_bytes_max", allowed)
-            })
-        }
-        OpError::AudioTooLargeForOneMessage { given, allowed } => {
-            let size = given.map_or(format!("more than {allowed}"), |given| given.to_string());
-            let message = format!(
-                "the audio has {size} bytes; CreateVoicemail takes at most {allowed}. Send it in chunks with SendVoicemail"
-            );
-            bad(ErrorReason::AudioTooLarge, message).map(|wire| {
-                wire.with("size_bytes_max", allowed)
-                    .with("use_method", "SendVoicemail")
-            })
-        }
+        .with("message_number", number)
+        .with("got", got)
+        .with("expected", expected)
+        .about("payload"),
+        OpError::ChunkTooLarge { given, allowed } => bad(
+            ErrorReason::ChunkTooLarge,
+            format!("a chunk has {} bytes; at most {allowed} are allowed. Send chunks of 64 KiB", size(*given, *allowed)),
+        )
+        .with_given("chunk_bytes", *given)
+        .with("chunk_bytes_max", allowed)
+        .about("audio_chunk"),
+        OpError::AudioTooLargeForOneMessage { given, allowed } => bad(
+            ErrorReason::AudioTooLarge,
+            format!("the audio has {} bytes; CreateVoicemail takes at most {allowed}. Send it in chunks with SendVoicemail", size(*given, *allowed)),
+        )
+        .with("size_bytes_max", allowed)
+        .with("use_method", "SendVoicemail")
+        .about("audio"),
         OpError::InvalidPageToken => bad(
             ErrorReason::InvalidPageToken,
             "the page_token is not one of this list: it was changed, or the other arguments were. Take the next_page_token of the page before, with the same arguments".to_owned(),
         )
-        .map(|wire| wire.with("field", "page_token")),
-        _ => None,
-    }
+        .with("field", "page_token")
+        .about("page_token"),
+        _ => return None,
+    };
+    Some(wire)
 }
 
 /// What passes if one waits.
@@ -251,7 +260,7 @@ fn passing(error: &OpError) -> Option<Wire> {
         OpError::TooManyUploads { uploads_max, retry } => Wire::new(
             Code::ResourceExhausted,
             ErrorReason::TooManyUploads,
-            format!("{uploads_max} uploads are in progress, as many as are taken at once. Come again in {} s", retry.as_secs()),
+            format!("there is no room for another upload just now; at most {uploads_max} are taken at once. Come again in {} s", retry.as_secs()),
         )
         .with("uploads_max", uploads_max)
         .retry(*retry),
@@ -261,7 +270,7 @@ fn passing(error: &OpError) -> Option<Wire> {
             format!("{allowed} voicemails wait to be sent, as many as may. Come again later"),
         )
         .with("queue_max", allowed)
-        .retry(Duration::from_secs(30)),
+        .retry(Duration::from_secs(5)),
         OpError::ShuttingDown => Wire::new(
             Code::Unavailable,
             ErrorReason::ShuttingDown,

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::Path;
 use std::sync::Arc;
 
 use super::Reservation;
@@ -38,7 +39,9 @@ impl Body {
                 self.memory.push(chunk.into());
                 return Ok(());
             }
-            self.spool = Some(Arc::new(self.reservation.open_spool().map_err(failed)?));
+            let folder = self.reservation.spool_folder();
+            let spool = blocking(move || open_spool(&folder)).await?;
+            self.spool = Some(Arc::new(spool));
         }
         let Some(spool) = self.spool.clone() else {
             return Ok(());
@@ -70,6 +73,12 @@ impl Body {
         })
         .await
     }
+}
+
+/// An unlinked file of its own: gone with its handle, also after a crash.
+fn open_spool(folder: &Path) -> std::io::Result<File> {
+    std::fs::create_dir_all(folder)?;
+    tempfile::tempfile_in(folder)
 }
 
 async fn blocking<T: Send + 'static>(

@@ -145,11 +145,10 @@ impl Reservation {
         is_taken
     }
 
-    /// An unlinked file of its own: gone with its handle, also after a crash.
-    pub(super) fn open_spool(&self) -> std::io::Result<std::fs::File> {
-        std::fs::create_dir_all(&self.uploads.0.spool_dir)?;
+    /// Where its bytes go once the memory is used up.
+    pub(super) fn spool_folder(&self) -> PathBuf {
         self.uploads.0.spooled.fetch_add(1, Ordering::Relaxed);
-        tempfile::tempfile_in(&self.uploads.0.spool_dir)
+        self.uploads.0.spool_dir.clone()
     }
 }
 

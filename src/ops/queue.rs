@@ -9,8 +9,8 @@ use crate::domain::time::Time;
 use crate::storage::Tx;
 
 /// A count from the database serves for this long; in between the accepts of this process are
-/// added, so one process keeps the bound exactly and several may pass it by what they accept
-/// within this time.
+/// added. So one process may pass the bound by the calls that it has in progress at once, and
+/// several by what they accept within this time.
 const COUNT_SERVES: Duration = Duration::from_secs(10);
 /// A full queue is counted again at most this often, because counting a long one is dear.
 const FULL_COUNT_EVERY: Duration = Duration::from_secs(1);

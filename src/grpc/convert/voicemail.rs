@@ -106,7 +106,7 @@ pub fn to_audio(audio: Audio) -> pb::Audio {
         } else {
             String::new()
         },
-        sha256: crate::carrier::sandbox::mailbox::hex(&audio.sha256),
+        sha256: crate::domain::hex(&audio.sha256),
         size_bytes: i64::try_from(audio.size_bytes).unwrap_or(i64::MAX),
         duration: Some(to_duration(std::time::Duration::from_millis(
             audio.duration_ms.into(),

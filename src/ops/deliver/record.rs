@@ -64,7 +64,7 @@ fn late(
 ) -> Result<Option<Delivery>> {
     let before = &plan.begun.delivery;
     if !attempt_was_open {
-        let text = format!("{:?} {}", outcome.kind(), words.detail);
+        let text = format!("{} {}", outcome.kind().as_str(), words.detail);
         tx.set_late_outcome(before.voicemail_id, plan.attempt_number, text.trim())?;
     }
     tracing::warn!(
