@@ -25,12 +25,14 @@ use crate::readiness::Readiness;
 use crate::storage::{Error, Store, StoreOptions};
 use crate::telemetry::Metrics;
 use crate::wake::Wake;
-use crate::worker::{Runner, Worker};
+use crate::worker::{Housekeeping, Runner, Worker};
 
 /// The spoken sample that an empty database is given.
 pub const SAMPLE_MP3: &[u8] = include_bytes!("../assets/demo.mp3");
 /// From SIGTERM to the end, in all.
 const STOP_WITHIN: Duration = Duration::from_secs(25);
+/// What a round of the worker may take besides its polls before it counts as dead.
+const WORKER_SLACK: Duration = Duration::from_secs(15);
 /// Pings on an idle connection, so that a caller who vanished is noticed.
 const KEEPALIVE_EVERY: Duration = Duration::from_secs(30);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
@@ -68,7 +70,7 @@ impl Running {
             .context("the key of page tokens could not be read")?;
         let metrics = Metrics::new();
         let wake = Wake::default();
-        let readiness = Readiness::new();
+        let readiness = Readiness::new(config.worker.poll * 3 + WORKER_SLACK);
         readiness.look(&store).await;
         let closed = Arc::new(AtomicBool::new(false));
         let (stop_servers, stop) = watch::channel(false);
@@ -128,6 +130,12 @@ impl Running {
         );
         watchers.spawn(readiness.clone().tell_health(health, config.roles));
         if config.roles.worker {
+            let housekeeping = Housekeeping {
+                store: store.clone(),
+                wake: wake.clone(),
+                every: config.worker.poll,
+            };
+            watchers.spawn(housekeeping.run());
             let delivering = Delivering {
                 registry,
                 rules: config.rules.clone(),
@@ -199,13 +207,19 @@ impl Running {
         lines.join("\n")
     }
 
-    /// Comes only if a server ends by itself, which is an error.
+    /// Comes only if a server or the worker ends by itself, which is an error.
     pub async fn stopped(&mut self) -> anyhow::Result<()> {
-        match self.servers.join_next().await {
-            Some(Ok(Ok(()))) => bail!("a server ended by itself"),
-            Some(Ok(Err(error))) => Err(error),
-            Some(Err(panicked)) => Err(panicked.into()),
-            None => std::future::pending().await,
+        tokio::select! {
+            Some(ended) = self.servers.join_next() => match ended {
+                Ok(Ok(())) => bail!("a server ended by itself"),
+                Ok(Err(error)) => Err(error),
+                Err(panicked) => Err(anyhow::Error::new(panicked).context("a server panicked")),
+            },
+            Some(ended) = self.worker.join_next() => match ended {
+                Ok(()) => bail!("the worker ended by itself"),
+                Err(panicked) => Err(anyhow::Error::new(panicked).context("the worker panicked")),
+            },
+            else => std::future::pending().await,
         }
     }
 

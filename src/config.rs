@@ -433,9 +433,9 @@ fn worker(section: &WorkerSection) -> Result<WorkerConfig> {
         1,
         3_600,
     )?;
-    if call >= lease {
+    if call * 2 > lease {
         return Err(ConfigError(format!(
-            "worker.call_timeout_seconds = {call} must be less than worker.lease_seconds = {lease}, so that a call ends before another worker may take over"
+            "worker.call_timeout_seconds = {call} must be at most half of worker.lease_seconds = {lease}, so that a call ends well before another worker may take over"
         )));
     }
     let in_flight = within(

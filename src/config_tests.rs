@@ -121,8 +121,8 @@ fn what_is_wrong_is_named_in_one_line() {
         ),
         ("[accept]\nqueue_max = 0", "accept.queue_max = 0"),
         (
-            "[worker]\ncall_timeout_seconds = 60",
-            "must be less than worker.lease_seconds",
+            "[worker]\ncall_timeout_seconds = 31",
+            "must be at most half of worker.lease_seconds",
         ),
         ("[delivery]\nretry_waits_seconds = []", "1 to 50"),
         ("[carriers.x]\nkind = 'y'", "sandbox"),

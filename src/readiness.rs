@@ -1,11 +1,11 @@
 //! Is this process fit to be called? Asked of the database every second, told to /readyz, to
 //! `grpc.health.v1` and to the metrics. Nothing of it is constant.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
@@ -25,7 +25,7 @@ const HEALTH_WORKER: &str = "ringless.worker";
 /// Between two looks at the database.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// A look that takes longer counts as a no.
-const LOOK_TIMEOUT: Duration = Duration::from_secs(2);
+const LOOK_TIMEOUT: Duration = Duration::from_secs(6);
 
 /// What is known now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,11 +49,14 @@ impl State {
 #[derive(Clone)]
 pub struct Readiness {
     state: Arc<watch::Sender<State>>,
-    worker_runs: Arc<AtomicBool>,
+    /// When the worker's last good round was.
+    worker_round: Arc<Mutex<Option<Instant>>>,
+    /// A worker that was silent for longer counts as dead.
+    worker_silence: Duration,
 }
 
 impl Readiness {
-    pub fn new() -> Readiness {
+    pub fn new(worker_silence: Duration) -> Readiness {
         let start = State {
             database_fault: Some("not looked at yet"),
             draining: false,
@@ -62,7 +65,8 @@ impl Readiness {
         };
         Readiness {
             state: Arc::new(watch::Sender::new(start)),
-            worker_runs: Arc::new(AtomicBool::new(false)),
+            worker_round: Arc::default(),
+            worker_silence,
         }
     }
 
@@ -82,7 +86,14 @@ impl Readiness {
 
     /// The worker's word after each round: did the database serve it?
     pub fn worker_round(&self, is_good: bool) {
-        self.worker_runs.store(is_good, Ordering::Relaxed);
+        *self.last_round() = is_good.then(Instant::now);
+    }
+
+    fn last_round(&self) -> MutexGuard<'_, Option<Instant>> {
+        // A panic elsewhere leaves an instant that is at worst old.
+        self.worker_round
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Looks at the database until the task is ended.
@@ -99,7 +110,8 @@ impl Readiness {
             Ok(fault) => fault,
             Err(_) => Some("the database does not answer in time"),
         };
-        let worker = self.worker_runs.load(Ordering::Relaxed);
+        let last_round = *self.last_round();
+        let worker = last_round.is_some_and(|at| at.elapsed() < self.worker_silence);
         self.state.send_if_modified(|state| {
             if state.database_fault != fault {
                 match fault {
@@ -149,12 +161,6 @@ impl Readiness {
                 return;
             }
         }
-    }
-}
-
-impl Default for Readiness {
-    fn default() -> Self {
-        Readiness::new()
     }
 }
 

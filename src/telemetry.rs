@@ -55,6 +55,7 @@ struct Inner {
     accepted: Counter,
     attempts: Family<Labels<2>, Counter>,
     ended: Family<Labels<2>, Counter>,
+    late_outcomes: Counter,
     uploads: Gauge,
     upload_memory_bytes: Gauge,
     ready: Gauge,
@@ -107,6 +108,12 @@ impl Metrics {
             "Voicemails that came to an end here, by status and failure reason",
             ended.clone(),
         );
+        let late_outcomes = Counter::default();
+        registry.register(
+            "late_outcomes",
+            "Words of a carrier that came late and contradict what was known",
+            late_outcomes.clone(),
+        );
         let uploads = Gauge::default();
         registry.register(
             "uploads_in_progress",
@@ -127,6 +134,7 @@ impl Metrics {
             accepted,
             attempts,
             ended,
+            late_outcomes,
             uploads,
             upload_memory_bytes,
             ready,
@@ -160,6 +168,10 @@ impl Metrics {
             ("reason", reason.to_owned()),
         ];
         self.0.ended.get_or_create(&Labels(labels)).inc();
+    }
+
+    pub fn late_outcome(&self) {
+        self.0.late_outcomes.inc();
     }
 
     pub fn uploads(&self, count: u64, memory_bytes: u64) {

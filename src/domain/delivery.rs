@@ -60,11 +60,23 @@ pub struct HandOver {
     pub request: Vec<u8>,
     /// The carrier's own id, once known.
     pub reference: String,
-    /// The outcome of one of its calls is unknown.
-    pub in_doubt: bool,
+    /// Since when the outcome of one of its calls is unknown.
+    pub doubt_time: Option<Time>,
     /// Questions asked about it so far.
     pub asks: i32,
     pub create_time: Time,
+}
+
+impl HandOver {
+    /// The outcome of one of its calls is unknown.
+    pub fn is_in_doubt(&self) -> bool {
+        self.doubt_time.is_some()
+    }
+
+    /// A call's outcome is unknown from `now` on, or was before.
+    pub fn doubt(&mut self, now: Time) {
+        self.doubt_time.get_or_insert(now);
+    }
 }
 
 /// The waits and deadlines of delivery: configuration `[delivery]`.
@@ -133,11 +145,16 @@ impl Delivery {
         self.next_time = Some(self.expire_time);
     }
 
+    /// It can't be sent by this process now; it is looked at again `wait` from now, by any.
+    pub fn look_again(&mut self, why: String, wait: Duration, now: Time) {
+        self.status_detail = why;
+        self.wait_until(now.plus(wait));
+    }
+
     /// It was claimed and no call was made; another worker may have it `wait` from now.
     pub fn put_back(&mut self, why: String, wait: Duration, now: Time) -> Result<(), Refused> {
         self.status = apply(self.status, Event::PutBack)?;
-        self.status_detail = why;
-        self.wait_until(now.plus(wait));
+        self.look_again(why, wait, now);
         Ok(())
     }
 
@@ -163,11 +180,17 @@ impl Delivery {
         }
         match outcome {
             Outcome::Delivered => self.word(End::Delivered, words, context.now),
+            // The refusal of a repeat says nothing about the call that is in doubt, unless it is about
+            // the recipient or the message itself.
+            Outcome::Rejected { reason }
+                if hand_over.is_in_doubt() && reason.is_about_the_way() =>
+            {
+                self.wait_in_doubt(hand_over, traits, None, context)
+            }
             Outcome::Rejected { reason } => self.word(End::Because(*reason), words, context.now),
             Outcome::Taken { ask_after } => self.taken(hand_over, traits, *ask_after, context),
             Outcome::Unknown => self.doubt(hand_over, traits, words, context),
-            // The refusal of a repeat says nothing about the call that is in doubt.
-            Outcome::TryAgain { wait, .. } if hand_over.in_doubt => {
+            Outcome::TryAgain { wait, .. } if hand_over.is_in_doubt() => {
                 self.wait_in_doubt(hand_over, traits, *wait, context)
             }
             Outcome::TryAgain { reason, wait } => self.try_again(*reason, *wait, words, context),
@@ -190,7 +213,7 @@ impl Delivery {
                 self.taken(hand_over, traits, *again_after, context)
             }
             (Answer::NeverReceived, Status::Sending) => {
-                hand_over.in_doubt = false;
+                hand_over.doubt_time = None;
                 self.try_again(FailureReason::CarrierUnknown, None, words, context)
             }
             (Answer::NoAnswer, Status::Sending) => {
@@ -216,7 +239,7 @@ impl Delivery {
         words: &CarrierWords,
         context: Context<'_>,
     ) -> Result<(), Refused> {
-        hand_over.in_doubt = true;
+        hand_over.doubt(context.now);
         match self.next_step(hand_over, traits, context) {
             doubt::Step::Repeat | doubt::Step::Ask => {
                 self.wait_in_doubt(hand_over, traits, None, context)
@@ -232,7 +255,8 @@ impl Delivery {
         traits: DoubtTraits,
         context: Context<'_>,
     ) -> doubt::Step {
-        if context.now.since(hand_over.create_time) >= context.rules.no_word_deadline {
+        let since = hand_over.doubt_time.unwrap_or(context.now);
+        if context.now.since(since) >= context.rules.no_word_deadline {
             return doubt::Step::GiveUp;
         }
         doubt::next_step(traits, hand_over.create_time, context.now)
@@ -241,7 +265,7 @@ impl Delivery {
     /// It may have been delivered, and nothing more can be learned.
     pub fn give_up(&mut self, words: &CarrierWords, now: Time) -> Result<(), Refused> {
         let detail = with_words(
-            "the hand-over broke off and this carrier can neither be asked nor be sent the same message twice; it may have been delivered",
+            "the hand-over broke off, and what became of it can't be learned (any more); it may have been delivered and is not sent again",
             words,
         );
         self.end(

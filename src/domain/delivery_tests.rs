@@ -61,7 +61,7 @@ fn sending() -> (Delivery, HandOver) {
         carrier: "vendor".to_owned(),
         request: Vec::new(),
         reference: String::new(),
-        in_doubt: false,
+        doubt_time: None,
         asks: 0,
         create_time: at(0),
     };
@@ -188,7 +188,7 @@ fn an_unknown_outcome_is_never_resent_blindly() {
             (delivery.status, delivery.lease_token),
             (Status::Sending, None)
         );
-        assert!(hand_over.in_doubt);
+        assert!(hand_over.is_in_doubt());
         assert!(delivery.next_time > Some(at(1)));
     }
 }
@@ -243,7 +243,7 @@ fn an_answer_settles_a_hand_over_in_doubt() {
                 context(&rules, at(9)),
             )
             .expect("the move is allowed");
-        (delivery.status, hand_over.in_doubt)
+        (delivery.status, hand_over.is_in_doubt())
     };
     assert_eq!(ask(Answer::Ended(End::Delivered)).0, Status::Delivered);
     assert_eq!(ask(Answer::Pending { again_after: None }).0, Status::Sent);
@@ -333,4 +333,55 @@ fn what_has_left_cannot_be_cancelled() {
         (waiting.status, waiting.next_time, waiting.end_time),
         (Status::Cancelled, None, Some(at(1)))
     );
+}
+
+#[test]
+fn a_repeat_that_is_refused_for_the_account_settles_nothing_and_one_for_the_recipient_does() {
+    let refuse = |reason| {
+        let (mut delivery, mut hand_over) = sending();
+        record(
+            &mut delivery,
+            &mut hand_over,
+            &Outcome::Unknown,
+            REPEATABLE,
+            at(1),
+        );
+        record(
+            &mut delivery,
+            &mut hand_over,
+            &Outcome::Rejected { reason },
+            REPEATABLE,
+            at(9),
+        );
+        delivery.status
+    };
+    for reason in [
+        FailureReason::CarrierAuth,
+        FailureReason::InsufficientFunds,
+        FailureReason::SenderSuspended,
+    ] {
+        assert_eq!(refuse(reason), Status::Sending, "{reason:?}");
+    }
+    assert_eq!(refuse(FailureReason::MailboxFull), Status::NotDelivered);
+    assert_eq!(refuse(FailureReason::InvalidNumber), Status::Failed);
+}
+
+#[test]
+fn the_deadline_of_a_doubt_begins_with_the_doubt() {
+    let rules = rules();
+    let (mut delivery, mut hand_over) = sending();
+    // It waited for long after its hand-over was stored, and then broke off.
+    let late = at(30 * 3_600);
+    record(
+        &mut delivery,
+        &mut hand_over,
+        &Outcome::Unknown,
+        ASKABLE,
+        late,
+    );
+    assert_eq!(delivery.status, Status::Sending);
+    let end = late.plus(rules.no_word_deadline);
+    let step = |now| delivery.next_step(&hand_over, ASKABLE, context(&rules, now));
+    assert_eq!(step(end.minus(Duration::from_micros(1))), doubt::Step::Ask);
+    assert_eq!(step(end), doubt::Step::GiveUp);
 }

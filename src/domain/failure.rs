@@ -70,6 +70,29 @@ reasons! {
     Expired = 37, "expired" => Skipped;
 }
 
+impl FailureReason {
+    /// It is about our account, our sender, our audio or the carrier, not about the recipient or
+    /// the message: refused for it, a repeat says nothing about an earlier call.
+    pub fn is_about_the_way(self) -> bool {
+        use FailureReason::{
+            AudioUnfetchable, CarrierAuth, CarrierRateLimited, CarrierTimeout, CarrierUnknown,
+            InsufficientFunds, PeerConfig, SenderNotVerified, SenderSuspended,
+        };
+        matches!(
+            self,
+            AudioUnfetchable
+                | CarrierAuth
+                | CarrierRateLimited
+                | CarrierTimeout
+                | CarrierUnknown
+                | InsufficientFunds
+                | PeerConfig
+                | SenderNotVerified
+                | SenderSuspended
+        )
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -10,6 +10,8 @@ use super::status::Status;
 pub const SPAN_MAX: Duration = Duration::from_secs(400 * 24 * 3_600);
 /// Groups of one report.
 pub const GROUPS_MAX: usize = 10_000;
+/// Sums that the database may give for one report before they are put together.
+pub const SLICES_MAX: usize = 500_000;
 /// Counts are summed by the database in slices of this length, a divisor of every IANA zone's
 /// offset today, and put together to hours and days of a zone here.
 pub const SLICE: Duration = Duration::from_secs(15 * 60);

@@ -11,6 +11,7 @@ mod use_case_service;
 mod voicemail_service;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::Semaphore;
 use tonic::service::Routes;
@@ -29,7 +30,7 @@ use crate::intake::Uploads;
 use crate::ops::error::{OpError, Result};
 use crate::ops::queue::QueueGauge;
 use crate::ops::send_voicemail::Accepting;
-use crate::storage::{Store, Tx};
+use crate::storage::{Error, Store, Tx};
 use crate::telemetry::Metrics;
 use crate::wake::Wake;
 
@@ -46,7 +47,9 @@ pub const CONNECTION_WINDOW_BYTES: u32 = 1_024 * 1_024;
 pub const STREAMS_PER_CONNECTION_MAX: u32 = 256;
 /// Uploads that are put together, sounded and stored at once; the others wait with their bytes
 /// where they are, so that memory stays within its budget.
-const FINISHING_MAX: usize = 4;
+const FINISHING_MAX: usize = 8;
+/// How long an upload that has come waits for its turn at that.
+const FINISHING_WAIT: Duration = Duration::from_secs(60);
 
 /// What the services share.
 pub struct Api {
@@ -121,10 +124,12 @@ impl Api {
 
     /// A permit to put an upload together.
     async fn finishing(&self) -> Result<tokio::sync::SemaphorePermit<'_>> {
-        self.finishing
-            .acquire()
-            .await
-            .map_err(|closed| OpError::Internal(closed.to_string()))
+        match tokio::time::timeout(FINISHING_WAIT, self.finishing.acquire()).await {
+            Ok(permit) => permit.map_err(|closed| OpError::Internal(closed.to_string())),
+            Err(_) => {
+                Err(Error::Unavailable("uploads wait for too long to be stored".to_owned()).into())
+            }
+        }
     }
 }
 

@@ -243,6 +243,12 @@ fn argument(error: &OpError) -> Option<Wire> {
         .with("size_bytes_max", allowed)
         .with("use_method", "SendVoicemail")
         .about("audio"),
+        OpError::Undecodable => bad(
+            ErrorReason::InvalidField,
+            "a message of the stream can't be decoded as this method's request. Send what the .proto says, uncompressed".to_owned(),
+        )
+        .with("fields", "payload")
+        .about("payload"),
         OpError::InvalidPageToken => bad(
             ErrorReason::InvalidPageToken,
             "the page_token is not one of this list: it was changed, or the other arguments were. Take the next_page_token of the page before, with the same arguments".to_owned(),
@@ -357,7 +363,7 @@ fn precondition_of_change(error: &OpError) -> Wire {
     match error {
         OpError::PhoneNumbersAssigned { use_case_id, count } => failed(
             ErrorReason::PhoneNumbersAssigned,
-            format!("use case `{use_case_id}` has {count} phone numbers assigned. Unassign them first with UnassignPhoneNumber"),
+            format!("use case `{use_case_id}` has {count} phone number(s) assigned. Unassign them first with UnassignPhoneNumber"),
         )
         .with("use_case_id", use_case_id)
         .with("phone_numbers", count),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use prost::Message as _;
 use prost::bytes::Bytes;
+use tokio::sync::SemaphorePermit;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt};
 use tonic::{Code, Request, Response, Status, Streaming};
@@ -137,9 +138,9 @@ impl Voicemails {
             .await
     }
 
-    /// Puts an upload together and checks its sound.
-    async fn finish_upload(&self, received: Received) -> Result<AudioInput> {
-        let _permit = self.0.finishing().await?;
+    /// Puts an upload together and checks its sound. Its permit lasts until it is stored.
+    async fn finish_upload(&self, received: Received) -> Result<Finished<'_>> {
+        let permit = self.0.finishing().await?;
         let Received { walked, body } = received;
         let bytes = body.into_bytes().await?;
         let sounded = tokio::task::spawn_blocking(move || -> std::result::Result<_, Refusal> {
@@ -150,12 +151,16 @@ impl Voicemails {
             })
         });
         match sounded.await {
-            Ok(sounded) => Ok(sounded?),
+            Ok(sounded) => Ok(Finished {
+                input: sounded?,
+                _permit: Some(permit),
+            }),
             Err(panicked) => Err(OpError::Internal(panicked.to_string())),
         }
     }
 
-    async fn accept(&self, draft: Draft, input: AudioInput) -> Result<pb::Voicemail> {
+    async fn accept(&self, draft: Draft, finished: Finished<'_>) -> Result<pb::Voicemail> {
+        let Finished { input, _permit } = finished;
         let api = self.0.clone();
         match self
             .0
@@ -187,7 +192,8 @@ impl Voicemails {
         let pb::UploadAudioMetadata {} = incoming.metadata().await?;
         let body = Body::new(self.0.uploads.admit()?);
         let received = incoming.audio(body).await?;
-        let AudioInput::New { audio, bytes } = self.finish_upload(received).await? else {
+        let Finished { input, _permit } = self.finish_upload(received).await?;
+        let AudioInput::New { audio, bytes } = input else {
             return Err(OpError::Internal(
                 "an upload came to stored audio".to_owned(),
             ));
@@ -250,6 +256,12 @@ impl Voicemails {
     }
 }
 
+/// Audio that is ready to be stored, with the permit of those whose bytes are held for it.
+struct Finished<'p> {
+    input: AudioInput,
+    _permit: Option<SemaphorePermit<'p>>,
+}
+
 /// The messages of a client stream as parts of an upload.
 fn parts<T, M>(
     stream: Streaming<T>,
@@ -266,6 +278,9 @@ where
             given: None,
             allowed: CHUNK_BYTES_MAX,
         }),
+        Err(status) if matches!(status.code(), Code::Internal | Code::Unimplemented) => {
+            Err(OpError::Undecodable)
+        }
         Err(_) => Err(OpError::CallerGone),
     })
 }
@@ -275,10 +290,14 @@ fn arrivals(extensions: &tonic::Extensions) -> Arrivals {
 }
 
 /// The audio that `audio_id` names, or that of the voicemail which the request id stands for.
-fn stored_audio(judged: Judged) -> Result<AudioInput> {
+fn stored_audio<'p>(judged: Judged) -> Result<Finished<'p>> {
+    let stored = |audio| Finished {
+        input: AudioInput::Stored(audio),
+        _permit: None,
+    };
     match judged {
-        Judged::Fresh(Some(audio)) => Ok(AudioInput::Stored(audio)),
-        Judged::Repeat(voicemail) => Ok(AudioInput::Stored(voicemail.audio)),
+        Judged::Fresh(Some(audio)) => Ok(stored(audio)),
+        Judged::Repeat(voicemail) => Ok(stored(voicemail.audio)),
         Judged::Fresh(None) => Err(Refusal::Missing.into()),
     }
 }

@@ -146,6 +146,8 @@ pub enum OpError {
         /// `idle` or `total`.
         kind: &'static str,
     },
+    #[error("a message of the stream can't be decoded")]
+    Undecodable,
     #[error("a repeat without a request id may be a second one")]
     OutcomeUnknown { method: &'static str },
     #[error("the caller went away")]

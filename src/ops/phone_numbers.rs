@@ -55,10 +55,6 @@ pub fn create(tx: &mut dyn Tx, workspace: WorkspaceId, new: &NewNumber) -> Resul
         create_time: now,
         update_time: now,
     };
-    tx.insert_number(&number).map_err(|error| match error {
-        Error::Conflict(_) => OpError::PhoneNumberExists,
-        other => other.into(),
-    })?;
     note_created(
         tx,
         workspace,
@@ -67,6 +63,10 @@ pub fn create(tx: &mut dyn Tx, workspace: WorkspaceId, new: &NewNumber) -> Resul
         number.id.uuid(),
         content,
     )?;
+    tx.insert_number(&number).map_err(|error| match error {
+        Error::Conflict(_) => OpError::PhoneNumberExists,
+        other => other.into(),
+    })?;
     Ok(number)
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::error::{OpError, Result, Violation};
 use crate::domain::ids::WorkspaceId;
-use crate::domain::report::{Dimension, GROUPS_MAX, Group, SLICE, Tally};
+use crate::domain::report::{Dimension, GROUPS_MAX, Group, SLICE, SLICES_MAX, Tally};
 use crate::storage::{Tx, VoicemailFilter};
 
 #[derive(Debug, Clone)]
@@ -40,6 +40,9 @@ fn fold(
     simulated: Option<bool>,
 ) -> Result<Report> {
     let slices = tx.report_slices(workspace, &request.filter, &request.dimensions, simulated)?;
+    if slices.len() > SLICES_MAX {
+        return Err(too_much("too many parts to be put together".to_owned()));
+    }
     let mut groups: BTreeMap<Group, Tally> = BTreeMap::new();
     let mut total = Tally::default();
     // Slices of one hour or day share its start, so each is computed once.
@@ -64,13 +67,8 @@ fn fold(
             .add(slice.status, slice.latency_bucket, slice.count);
     }
     if groups.len() > GROUPS_MAX {
-        return Err(OpError::InvalidFields(vec![Violation::field(
-            "group_by",
-            format!(
-                "this gives {} groups; at most {GROUPS_MAX} are allowed. Group by less, add a filter, or take a shorter time",
-                groups.len()
-            ),
-        )]));
+        let given = format!("{} groups; at most {GROUPS_MAX} are allowed", groups.len());
+        return Err(too_much(given));
     }
     let groups = match request.dimensions.is_empty() {
         // Without grouping there is the total alone.
@@ -78,6 +76,13 @@ fn fold(
         false => groups.into_iter().collect(),
     };
     Ok(Report { groups, total })
+}
+
+fn too_much(given: String) -> OpError {
+    OpError::InvalidFields(vec![Violation::field(
+        "group_by",
+        format!("this gives {given}. Group by less, add a filter, or take a shorter time"),
+    )])
 }
 
 /// The first microsecond of the local day or hour that a slice lies in.

@@ -94,8 +94,6 @@ pub fn update(
         }
     }
     save(tx, &mut setup, before)?;
-    // What waited for a carrier that was missing may go on with the new ones.
-    release_if_approved(tx, &setup)?;
     Ok(shown(setup, registry))
 }
 
@@ -130,7 +128,6 @@ pub fn approve(
     }
     setup.status_detail.clear();
     save(tx, &mut setup, before)?;
-    release_if_approved(tx, &setup)?;
     Ok(shown(setup, registry))
 }
 
@@ -157,7 +154,8 @@ pub fn suspend(
     Ok(shown(setup, registry))
 }
 
-/// SUSPENDED becomes APPROVED; an approved one stays, a pending one is refused. What waited goes on.
+/// SUSPENDED becomes APPROVED; an approved one stays, a pending one is refused. What waited is let go by
+/// the worker, in batches.
 pub fn resume(
     tx: &mut dyn Tx,
     workspace: WorkspaceId,
@@ -178,7 +176,6 @@ pub fn resume(
     }
     setup.status_detail.clear();
     save(tx, &mut setup, before)?;
-    release_if_approved(tx, &setup)?;
     Ok(shown(setup, registry))
 }
 
@@ -271,13 +268,6 @@ fn check_carriers(names: &[String], registry: &Registry) -> Result<()> {
 fn save(tx: &mut dyn Tx, setup: &mut Setup, before: SetupStatus) -> Result<()> {
     setup.update_time = tx.now()?;
     Ok(tx.update_setup(setup, before)?)
-}
-
-fn release_if_approved(tx: &mut dyn Tx, setup: &Setup) -> Result<()> {
-    if setup.status == SetupStatus::Approved {
-        tx.release_held(Some(setup.id))?;
-    }
-    Ok(())
 }
 
 /// The rules of a list of carrier names, for both create and update.

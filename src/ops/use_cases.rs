@@ -73,8 +73,6 @@ pub fn create(tx: &mut dyn Tx, workspace: WorkspaceId, new: &NewUseCase) -> Resu
         create_time: now,
         update_time: now,
     };
-    tx.insert_use_case(&use_case)
-        .map_err(|error| taken(error, &use_case))?;
     note_created(
         tx,
         workspace,
@@ -83,6 +81,8 @@ pub fn create(tx: &mut dyn Tx, workspace: WorkspaceId, new: &NewUseCase) -> Resu
         use_case.id.uuid(),
         content,
     )?;
+    tx.insert_use_case(&use_case)
+        .map_err(|error| taken(error, &use_case))?;
     Ok(use_case)
 }
 

@@ -142,7 +142,7 @@ macro_rules! schema {
                 carrier -> Text,
                 request -> Binary,
                 reference -> Text,
-                in_doubt -> Bool,
+                doubt_time -> Nullable<$ts>,
                 asks -> Integer,
                 create_time -> $ts,
             }

@@ -169,10 +169,11 @@ impl Store {
     /// Migrations of this program that the database lacks, and those of the database that this
     /// program does not know.
     pub async fn schema_difference(&self) -> Result<SchemaDifference> {
-        self.blocking(move |inner| {
+        let permits = [Some(self.permit(&self.0.connections).await?), None];
+        self.run(permits, move |inner| {
             on_engine!(&inner.engine, engine, pool => engine::queries::schema_difference(pool))
         })
-        .await
+            .await
     }
 
     /// A unit of work that changes nothing.

@@ -252,7 +252,8 @@ pub struct VoicemailFilter {
 }
 
 pub trait ReportStore {
-    /// Counts by status and by each of `dimensions`.
+    /// Counts by status and by each of `dimensions`; at most one more than
+    /// [`crate::domain::report::SLICES_MAX`], which says that there are too many.
     fn report_slices(
         &mut self,
         workspace: WorkspaceId,
@@ -265,7 +266,8 @@ pub trait ReportStore {
 /// What the worker reads and writes. Rows of all workspaces.
 pub trait DeliveryStore {
     /// Rows that a worker may touch now, longest due first, locked for this unit of work and
-    /// passing over what another worker has locked.
+    /// passing over what another worker has locked. A row that can't be read is put off and logged,
+    /// so that it does not stop the others.
     fn due(&mut self, limit: i64) -> Result<Vec<Delivery>>;
     /// When the next row becomes due; `None` where none will.
     fn next_due_time(&mut self) -> Result<Option<Time>>;
@@ -280,8 +282,8 @@ pub trait DeliveryStore {
     fn save_delivery(&mut self, guard: Guard, after: &Delivery) -> Result<()>;
     /// Writes the sender that was chosen anew.
     fn save_sender(&mut self, delivery: &Delivery) -> Result<()>;
-    /// Lets what was held for these setups (all setups: `None`) go on now; says how many.
-    fn release_held(&mut self, setup: Option<SetupId>) -> Result<usize>;
+    /// Lets what was held for setups that are approved go on now, at most `limit` rows; says how many.
+    fn release_held(&mut self, limit: i64) -> Result<usize>;
     /// SENDING rows go back to be looked at now. Only where it is certain that no other worker lives.
     fn end_all_leases(&mut self) -> Result<usize>;
 

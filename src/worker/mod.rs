@@ -1,6 +1,7 @@
 //! The delivery loop: claim what is due, as much as there are permits, and let each task run its
 //! course. Woken by an accept, by the next due time, and by a poll as a fallback.
 
+mod housekeeping;
 mod run;
 
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
+pub use housekeeping::Housekeeping;
 pub use run::Runner;
 
 use crate::config::WorkerConfig;
@@ -19,8 +21,6 @@ use crate::wake::Wake;
 /// Between two rounds that failed.
 const BACKOFF_FIRST: Duration = Duration::from_millis(100);
 const BACKOFF_MAX: Duration = Duration::from_secs(5);
-/// Between two looks for audio that nobody uses.
-const SWEEP_EVERY: Duration = Duration::from_secs(600);
 
 pub struct Worker {
     runner: Arc<Runner>,
@@ -44,7 +44,6 @@ impl Worker {
         let permits = Arc::new(Semaphore::new(self.config.in_flight_max));
         let mut tasks = JoinSet::new();
         let mut backoff = BACKOFF_FIRST;
-        let mut sweep = tokio::time::interval(SWEEP_EVERY);
         self.start().await;
         while !*stop.borrow() {
             let wait = match self.round(&permits, &mut tasks).await {
@@ -67,7 +66,6 @@ impl Worker {
                 // A task that ended gives its permit back, and may have left more to do.
                 Some(_) = tasks.join_next(), if !tasks.is_empty() => {}
                 () = self.wake.woken() => {}
-                _ = sweep.tick() => self.runner.sweep().await,
                 () = tokio::time::sleep(wait) => {}
             }
         }

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
 use tracing::Instrument;
 
 use crate::carrier::{Call, Question};
@@ -10,12 +11,12 @@ use crate::config::WorkerConfig;
 use crate::domain::attempt::{Answer, CarrierWords, Outcome};
 use crate::domain::delivery::Delivery;
 use crate::domain::ids::{AudioId, LeaseToken};
+use crate::ops::Result;
 use crate::ops::deliver::{
-    self, CallPlan, Claimed, Delivering, NextMove, QuestionPlan, Task, TaskKind,
+    self, CallPlan, Claimed, Delivering, NextMove, QuestionPlan, Recorded, Task, TaskKind,
 };
 use crate::ops::error::OpError;
-use crate::ops::{Result, audio};
-use crate::storage::{Error, Store};
+use crate::storage::Store;
 use crate::telemetry::Metrics;
 
 /// An even draw from 0 to 1.
@@ -29,8 +30,10 @@ pub struct Runner {
     pub chance: Chance,
 }
 
-/// A record that failed is tried again this often: the outcome is known and must not be lost.
-const RECORD_TRIES: u32 = 6;
+/// What a call came to is known and must not be lost: recording it is tried for this long.
+const RECORD_FOR: Duration = Duration::from_secs(600);
+/// Between two tries, at most.
+const RECORD_WAIT_MAX: Duration = Duration::from_secs(5);
 
 impl Runner {
     pub fn new(
@@ -48,24 +51,19 @@ impl Runner {
         }
     }
 
-    /// Where no other process can hold a lease, those of an earlier one are over; and what was held
-    /// for want of a carrier is looked at with today's configuration.
+    /// Where no other process can hold a lease, those of an earlier one are over.
     pub async fn start(&self) -> Result<()> {
-        let is_alone = self.store.is_sole_owner();
-        self.store
-            .write(move |tx| {
-                let ended = if is_alone { tx.end_all_leases()? } else { 0 };
-                let released = tx.release_held(None)?;
-                if ended + released > 0 {
-                    tracing::info!(
-                        rescued = ended,
-                        released,
-                        "what an earlier process left is looked at"
-                    );
-                }
-                Ok::<_, OpError>(())
-            })
-            .await
+        if !self.store.is_sole_owner() {
+            return Ok(());
+        }
+        let ended = self
+            .store
+            .write(|tx| Ok::<_, OpError>(tx.end_all_leases()?))
+            .await?;
+        if ended > 0 {
+            tracing::info!(rescued = ended, "what an earlier process left is looked at");
+        }
+        Ok(())
     }
 
     pub async fn claim(&self, limit: usize) -> Result<Claimed> {
@@ -105,26 +103,42 @@ impl Runner {
     }
 
     async fn try_run(&self, task: &Task) -> Result<()> {
-        let (delivering, held) = (self.delivering.clone(), task.clone());
-        let chance = (self.chance)();
         // Read before the attempt is written, so that nothing can fail between that and the call.
         let audio = match task.kind {
             TaskKind::Send | TaskKind::Rescue => self.read_audio(task.delivery.audio_id).await?,
             TaskKind::Ask => Vec::new(),
         };
-        let next = self
+        let (delivering, held) = (self.delivering.clone(), task.clone());
+        let chance = (self.chance)();
+        // The lease is counted from within the unit of work, so this instant is no later.
+        let started = Instant::now();
+        let begun = self
             .store
             .write(move |tx| deliver::begin(tx, &delivering, &held, chance))
-            .await?;
-        match next {
-            NextMove::Call(plan) => self.call(plan, audio).await,
-            NextMove::Ask(plan) => self.ask(plan).await,
-            NextMove::Done(delivery) => {
+            .await;
+        match begun {
+            Ok(NextMove::Call(plan)) => self.call(task, plan, audio, started).await,
+            Ok(NextMove::Ask(plan)) => self.ask(plan).await,
+            Ok(NextMove::Done(delivery)) => {
                 self.note_end(&delivery);
                 Ok(())
             }
-            NextMove::Lost => Ok(()),
+            Ok(NextMove::Lost) => Ok(()),
+            // It may have been written, and no call was made: only we know.
+            Err(OpError::Storage(error)) => {
+                tracing::warn!(error = %error, "a call could not be begun");
+                self.never_called(task).await
+            }
+            Err(error) => Err(error),
         }
+    }
+
+    async fn never_called(&self, task: &Task) -> Result<()> {
+        self.persist(|| {
+            let task = task.clone();
+            self.store.write(move |tx| deliver::never_called(tx, &task))
+        })
+        .await
     }
 
     async fn read_audio(&self, id: AudioId) -> Result<Vec<u8>> {
@@ -134,13 +148,24 @@ impl Runner {
             .ok_or_else(|| OpError::Internal("the audio of a voicemail is gone".to_owned()))
     }
 
-    async fn call(&self, plan: CallPlan, audio: Vec<u8>) -> Result<()> {
+    async fn call(
+        &self,
+        task: &Task,
+        plan: CallPlan,
+        audio: Vec<u8>,
+        started: Instant,
+    ) -> Result<()> {
         let name = plan.begun.hand_over.carrier.clone();
         let Some(carrier) = self.delivering.registry.find(&name) else {
             return Err(OpError::Internal(format!(
                 "carrier `{name}` went away in the middle"
             )));
         };
+        // The call ends before another worker may take over, also where the commit was slow.
+        let end = started + self.delivering.lease * 3 / 4;
+        if Instant::now() + self.call_timeout > end {
+            return self.never_called(task).await;
+        }
         let call = Call {
             hand_over_id: plan.begun.hand_over.id,
             attempt_number: plan.attempt_number,
@@ -149,28 +174,26 @@ impl Runner {
             audio,
             now: plan.begun.now,
         };
-        let (outcome, words) =
-            match tokio::time::timeout(self.call_timeout, carrier.hand_over(call)).await {
-                Ok(answered) => answered,
-                Err(_) => (
-                    Outcome::Unknown,
-                    CarrierWords::new("", "", "no answer within the time limit of the call"),
-                ),
-            };
+        let called = tokio::time::timeout(self.call_timeout, carrier.hand_over(call));
+        let (outcome, words) = match called.await {
+            Ok(answered) => answered,
+            Err(_) => {
+                let words = "no answer within the time limit of the call";
+                (Outcome::Unknown, CarrierWords::new("", "", words))
+            }
+        };
         self.metrics.attempt(&name, outcome.kind());
         tracing::debug!(carrier.name = %name, attempt.number = plan.attempt_number, outcome = ?outcome.kind(), "carrier answered");
         let chance = (self.chance)();
-        self.record(move |store, delivering| {
+        let recorded = self.persist(|| {
             let (plan, outcome, words) = (plan.clone(), outcome.clone(), words.clone());
-            async move {
-                store
-                    .write(move |tx| {
-                        deliver::record_outcome(tx, &delivering, &plan, &outcome, &words, chance)
-                    })
-                    .await
-            }
-        })
-        .await
+            let delivering = self.delivering.clone();
+            self.store.write(move |tx| {
+                deliver::record_outcome(tx, &delivering, &plan, &outcome, &words, chance)
+            })
+        });
+        self.note(recorded.await?);
+        Ok(())
     }
 
     async fn ask(&self, plan: QuestionPlan) -> Result<()> {
@@ -199,51 +222,42 @@ impl Runner {
             Err(_) => (Answer::NoAnswer, CarrierWords::default()),
         };
         let chance = (self.chance)();
-        self.record(move |store, delivering| {
+        let recorded = self.persist(|| {
             let (plan, answer, words) = (plan.clone(), answer.clone(), words.clone());
-            async move {
-                store
-                    .write(move |tx| {
-                        deliver::record_answer(tx, &delivering, &plan, &answer, &words, chance)
-                    })
-                    .await
-            }
-        })
-        .await
-    }
-
-    /// Writes what came of it, again where the database is away for a moment.
-    async fn record<F>(&self, write: impl Fn(Store, Delivering) -> F) -> Result<()>
-    where
-        F: Future<Output = Result<Option<Delivery>>>,
-    {
-        let mut wait = Duration::from_millis(100);
-        for left in (0..RECORD_TRIES).rev() {
-            match write(self.store.clone(), self.delivering.clone()).await {
-                Ok(moved) => {
-                    if let Some(delivery) = moved {
-                        self.note_end(&delivery);
-                    }
-                    return Ok(());
-                }
-                Err(OpError::Storage(Error::Unavailable(_) | Error::CommitUnknown(_)))
-                    if left > 0 =>
-                {
-                    tokio::time::sleep(wait).await;
-                    wait *= 2;
-                }
-                Err(error) => return Err(error),
-            }
-        }
+            let delivering = self.delivering.clone();
+            self.store.write(move |tx| {
+                deliver::record_answer(tx, &delivering, &plan, &answer, &words, chance)
+            })
+        });
+        self.note(recorded.await?);
         Ok(())
     }
 
-    /// Drops audio that nobody uses.
-    pub async fn sweep(&self) {
-        match self.store.write(audio::drop_unused).await {
-            Ok(0) => {}
-            Ok(dropped) => tracing::info!(dropped, "audio that nobody used was dropped"),
-            Err(error) => tracing::warn!(error = %error, "unused audio could not be looked for"),
+    /// Does it again for as long as only the database stands in the way. Whatever is done so is
+    /// guarded, so that a repeat after a lost answer, or after the lease, does no harm.
+    async fn persist<T, F>(&self, work: impl Fn() -> F) -> Result<T>
+    where
+        F: Future<Output = Result<T>>,
+    {
+        let give_up = Instant::now() + RECORD_FOR;
+        let mut wait = Duration::from_millis(100);
+        loop {
+            match work().await {
+                Err(OpError::Storage(error)) if Instant::now() < give_up => {
+                    tracing::warn!(error = %error, "what came of a call could not be written; trying again");
+                    tokio::time::sleep(wait).await;
+                    wait = (wait * 2).min(RECORD_WAIT_MAX);
+                }
+                done => return done,
+            }
+        }
+    }
+
+    fn note(&self, recorded: Recorded) {
+        match recorded {
+            Recorded::Moved(delivery) => self.note_end(&delivery),
+            Recorded::Late { contradicts: true } => self.metrics.late_outcome(),
+            Recorded::Late { contradicts: false } | Recorded::Again => {}
         }
     }
 

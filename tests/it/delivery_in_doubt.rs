@@ -1,15 +1,19 @@
 //! Workers that die, leases that end, and carriers that break off.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use ringless::carrier::Registry;
+use ringless::carrier::{Carrier, Registry};
 use ringless::domain::attempt::{Answer, CarrierWords, Outcome, OutcomeKind};
 use ringless::domain::failure::FailureReason;
 use ringless::domain::status::{End, Status};
-use ringless::ops::deliver::{CallPlan, NextMove, Task, begin, record_outcome};
+use ringless::ops::deliver::{
+    CallPlan, NextMove, Recorded, Task, begin, never_called, record_outcome,
+};
+use ringless::ops::setups::{self, SetupChange};
 
 use crate::support::Engine;
-use crate::support::data::{LEASE, Scene};
+use crate::support::data::{LEASE, Scene, WORKSPACE};
 use crate::support::scripted::{ASKABLE, NEITHER, REPEATABLE, Scripted};
 
 crate::on_both_databases!(
@@ -24,6 +28,10 @@ crate::on_both_databases!(
     two_workers_never_claim_the_same_row,
     a_carrier_gone_from_the_configuration_holds_its_queue,
     a_sole_owner_rescues_at_its_start,
+    a_call_that_was_never_made_leaves_nothing_in_doubt,
+    recording_twice_is_recording_once,
+    a_row_that_cannot_be_read_does_not_stop_the_others,
+    a_carrier_that_left_the_setup_gets_no_more_tries,
 );
 
 /// The attempt is written; the call may have begun.
@@ -41,7 +49,7 @@ async fn begin_one(scene: &Scene, task: &Task) -> CallPlan {
     }
 }
 
-async fn record(scene: &Scene, plan: &CallPlan, outcome: Outcome) {
+async fn record(scene: &Scene, plan: &CallPlan, outcome: Outcome) -> Recorded {
     let (delivering, plan) = (scene.runner().delivering.clone(), plan.clone());
     scene
         .test
@@ -57,7 +65,7 @@ async fn record(scene: &Scene, plan: &CallPlan, outcome: Outcome) {
             )
         })
         .await
-        .unwrap();
+        .unwrap()
 }
 
 async fn a_worker_that_died_before_the_call_leaves_nothing_in_doubt(engine: Engine) {
@@ -274,8 +282,8 @@ async fn a_carrier_gone_from_the_configuration_holds_its_queue(engine: Engine) {
         "{}",
         voicemail.status_detail
     );
-    // A start with the carrier back lets it go.
-    scene.runner().start().await.unwrap();
+    // It was only put off: another worker, which has the carrier, sends it.
+    scene.advance(scene.rules.no_sender_wait);
     scene.work().await;
     assert_eq!(scene.get(id).await.status, Status::Delivered);
 }
@@ -293,4 +301,130 @@ async fn a_sole_owner_rescues_at_its_start(engine: Engine) {
         Engine::Postgres => Status::Sending,
     };
     assert_eq!(scene.get(id).await.status, wanted);
+}
+
+async fn a_call_that_was_never_made_leaves_nothing_in_doubt(engine: Engine) {
+    // Of a carrier that may not be sent the same message twice.
+    let scene = Scene::new(engine, Scripted::new(NEITHER, [])).await;
+    let id = scene.accept("+12125550100").await;
+    let task = scene.claim_one().await;
+    begin_one(&scene, &task).await;
+    // The answer to that commit was lost, so the worker made no call and says so.
+    let said = task.clone();
+    scene
+        .test
+        .store
+        .write(move |tx| never_called(tx, &said))
+        .await
+        .unwrap();
+    let voicemail = scene.get(id).await;
+    assert_eq!(voicemail.status, Status::Accepted);
+    assert_eq!(voicemail.attempts[0].outcome, Some(OutcomeKind::TryAgain));
+    // Said twice, or after another worker took it, it changes nothing.
+    let next = scene.claim_one().await;
+    scene
+        .test
+        .store
+        .write(move |tx| never_called(tx, &task))
+        .await
+        .unwrap();
+    assert_eq!(scene.get(id).await.status, Status::Sending);
+    scene.runner().run(next).await;
+    assert_eq!(
+        (scene.get(id).await.status, scene.carrier.given().len()),
+        (Status::Delivered, 1)
+    );
+}
+
+async fn recording_twice_is_recording_once(engine: Engine) {
+    let scene = Scene::new(engine, Scripted::new(NEITHER, [])).await;
+    let id = scene.accept("+12125550100").await;
+    let task = scene.claim_one().await;
+    let plan = begin_one(&scene, &task).await;
+    assert!(matches!(
+        record(&scene, &plan, Outcome::Delivered).await,
+        Recorded::Moved(_)
+    ));
+    let first = scene.get(id).await;
+    assert_eq!(
+        record(&scene, &plan, Outcome::Delivered).await,
+        Recorded::Again
+    );
+    assert_eq!(scene.get(id).await, first);
+    let full = Outcome::Rejected {
+        reason: FailureReason::MailboxFull,
+    };
+    assert_eq!(
+        record(&scene, &plan, full).await,
+        Recorded::Late { contradicts: true }
+    );
+}
+
+async fn a_row_that_cannot_be_read_does_not_stop_the_others(engine: Engine) {
+    let scene = Scene::new(engine, Scripted::new(NEITHER, [])).await;
+    let odd = scene.accept("+12125550100").await;
+    scene.advance_seconds(1);
+    let good = scene.accept("+12125550101").await;
+    // A status of a newer program, on the row that is due first.
+    let sql = "UPDATE voicemails SET status = 99 WHERE recipient = '+12125550100'";
+    scene.test.database.sql(sql, sql);
+    scene.work().await;
+    assert_eq!(scene.get(good).await.status, Status::Delivered);
+    let sql = "UPDATE voicemails SET status = 1 WHERE recipient = '+12125550100'";
+    scene.test.database.sql(sql, sql);
+    scene.advance_seconds(600);
+    scene.work().await;
+    assert_eq!(scene.get(odd).await.status, Status::Delivered);
+}
+
+async fn a_carrier_that_left_the_setup_gets_no_more_tries(engine: Engine) {
+    let again = Outcome::TryAgain {
+        reason: FailureReason::CarrierTimeout,
+        wait: None,
+    };
+    let scene = Scene::new(engine, Scripted::new(NEITHER, [again])).await;
+    let id = scene.accept("+12125550100").await;
+    scene.work().await;
+    let other = Scripted::new(NEITHER, []);
+    let both = Registry::of([
+        (
+            "vendor".to_owned(),
+            Arc::new(scene.carrier.clone()) as Arc<dyn Carrier>,
+        ),
+        (
+            "other".to_owned(),
+            Arc::new(other.clone()) as Arc<dyn Carrier>,
+        ),
+    ]);
+    let (setup, known) = (scene.setup_id, both.clone());
+    let change = SetupChange {
+        carriers: Some(vec!["other".to_owned()]),
+        ..SetupChange::default()
+    };
+    scene
+        .test
+        .store
+        .write(move |tx| {
+            setups::update(tx, WORKSPACE, setup, &change, &known)?;
+            setups::approve(tx, WORKSPACE, setup, &known)
+        })
+        .await
+        .unwrap();
+    scene.advance_seconds(5);
+    let runner = scene.runner_with(both);
+    for task in runner.claim(5).await.unwrap().tasks {
+        runner.run(task).await;
+    }
+    let voicemail = scene.get(id).await;
+    assert_eq!(voicemail.status, Status::Delivered);
+    let carriers: Vec<&str> = voicemail
+        .attempts
+        .iter()
+        .map(|a| a.carrier.as_str())
+        .collect();
+    assert_eq!(carriers, ["vendor", "other"]);
+    // A new hand-over with a key of its own, from the same sender.
+    let (first, second) = (&scene.carrier.given()[0], &other.given()[0]);
+    assert_ne!(first.hand_over_id, second.hand_over_id);
+    assert_eq!(first.sender, second.sender);
 }

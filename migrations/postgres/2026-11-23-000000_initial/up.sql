@@ -182,8 +182,8 @@ CREATE TABLE hand_overs (
     request BYTEA NOT NULL,
     -- The carrier's own id of it, once known.
     reference TEXT NOT NULL,
-    -- The outcome of one of its calls is unknown.
-    in_doubt BOOLEAN NOT NULL,
+    -- Since when the outcome of one of its calls is unknown.
+    doubt_time TIMESTAMPTZ,
     -- Questions asked about it so far.
     asks INTEGER NOT NULL,
     create_time TIMESTAMPTZ NOT NULL

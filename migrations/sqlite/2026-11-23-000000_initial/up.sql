@@ -180,8 +180,8 @@ CREATE TABLE hand_overs (
     request BLOB NOT NULL,
     -- The carrier's own id of it, once known.
     reference TEXT NOT NULL,
-    -- The outcome of one of its calls is unknown.
-    in_doubt INTEGER NOT NULL,
+    -- Since when the outcome of one of its calls is unknown.
+    doubt_time INTEGER,
     -- Questions asked about it so far.
     asks INTEGER NOT NULL,
     create_time INTEGER NOT NULL

@@ -1,14 +1,17 @@
 //! Begin a call: the last look before anything leaves. The row must still be ours; the hand-over
 //! and the attempt are written down; only then may the worker call the carrier.
 
+use std::time::Duration;
+
 use super::claim::refused;
-use super::{Delivering, Task, TaskKind, readiness};
+use super::{Delivering, NotReady, Task, TaskKind, readiness};
 use crate::carrier::Message;
-use crate::domain::attempt::{CarrierWords, OutcomeKind};
+use crate::domain::attempt::{Attempt, CarrierWords, OutcomeKind};
 use crate::domain::delivery::{Context, Delivery, HandOver};
 use crate::domain::doubt::Step;
 use crate::domain::ids::HandOverId;
 use crate::domain::sender;
+use crate::domain::status::Status;
 use crate::domain::telephony::Setup;
 use crate::domain::time::Time;
 use crate::ops::error::{OpError, Result};
@@ -84,43 +87,96 @@ fn send(
     let guard = Guard::of(&delivery);
     let setup = match readiness(tx, &delivery, delivering)? {
         Ok(setup) => setup,
-        Err(why) => {
+        Err(not_ready) => {
+            let wait = context.rules.no_sender_wait;
+            let (why, is_held) = match not_ready {
+                NotReady::Setup(why) => (why, true),
+                NotReady::Here(why) => (why, false),
+            };
             delivery
-                .put_back(String::new(), std::time::Duration::ZERO, context.now)
+                .put_back(why.clone(), wait, context.now)
                 .map_err(refused)?;
-            delivery.hold(why);
-            tx.save_delivery(guard, &delivery)?;
-            return Ok(NextMove::Done(Box::new(delivery)));
+            if is_held {
+                delivery.hold(why);
+            }
+            return done(tx, guard, delivery);
         }
     };
     let known = tx.last_hand_over(delivery.voicemail_id)?;
-    let hand_over = match known {
-        Some(known) => known,
+    // The carrier certainly does not have it, so a hand-over over a carrier that the setup no longer
+    // has is not gone on with. The sender stays what it was.
+    let is_first = known.is_none();
+    let usable = known.filter(|hand_over| {
+        delivering
+            .known(&setup.carriers)
+            .contains(&hand_over.carrier)
+    });
+    if let Some(hand_over) = usable {
+        return plan_call(tx, delivering, guard, delivery, hand_over, context);
+    }
+    if is_first && !choose_sender_again(tx, delivering, &mut delivery, &setup)? {
+        let why = "its use case has no active phone number that may send it; it waits for one";
+        delivery
+            .put_back(why.to_owned(), context.rules.no_sender_wait, context.now)
+            .map_err(refused)?;
+        return done(tx, guard, delivery);
+    }
+    match new_hand_over(tx, delivering, &delivery, &setup, context.now)? {
+        Some(hand_over) => plan_call(tx, delivering, guard, delivery, hand_over, context),
         None => {
-            if !choose_sender_again(tx, &mut delivery, &setup)? {
-                let why =
-                    "its use case has no active phone number that may send it; it waits for one"
-                        .to_owned();
-                delivery
-                    .put_back(why, context.rules.no_sender_wait, context.now)
-                    .map_err(refused)?;
-                tx.save_delivery(guard, &delivery)?;
-                return Ok(NextMove::Done(Box::new(delivery)));
-            }
-            match new_hand_over(tx, delivering, &delivery, &setup, context.now)? {
-                Some(hand_over) => hand_over,
-                None => {
-                    let why = "its sender's number may not be used with any carrier of the setup; it waits".to_owned();
-                    delivery
-                        .put_back(why, context.rules.no_sender_wait, context.now)
-                        .map_err(refused)?;
-                    tx.save_delivery(guard, &delivery)?;
-                    return Ok(NextMove::Done(Box::new(delivery)));
-                }
-            }
+            let why = "its sender's number may not be used with any carrier of the setup; it waits";
+            delivery
+                .put_back(why.to_owned(), context.rules.no_sender_wait, context.now)
+                .map_err(refused)?;
+            done(tx, guard, delivery)
         }
+    }
+}
+
+/// Writes what became of it; nothing is left to do.
+fn done(tx: &mut dyn Tx, guard: Guard, delivery: Delivery) -> Result<NextMove> {
+    tx.save_delivery(guard, &delivery)?;
+    Ok(NextMove::Done(Box::new(delivery)))
+}
+
+/// The answer to [`begin`]'s commit was lost, or it came too late for a call: whatever was written,
+/// no call was made, and only the worker that holds the task knows it.
+pub fn never_called(tx: &mut dyn Tx, task: &Task) -> Result<()> {
+    let now = tx.now()?;
+    let held = &task.delivery;
+    let current = tx.find_delivery(held.workspace_id, held.voicemail_id, Lock::Update)?;
+    let ours = current.filter(|row| Guard::of(row) == Guard::of(held));
+    let Some(mut delivery) = ours.filter(|row| row.status == Status::Sending) else {
+        return Ok(());
     };
-    plan_call(tx, delivering, guard, delivery, hand_over, context)
+    let guard = Guard::of(&delivery);
+    let attempts = tx.find_attempts(delivery.voicemail_id)?;
+    // An open attempt from before the claim is another worker's, and its call may have been made.
+    let ours =
+        |attempt: &&Attempt| attempt.end_time.is_none() && attempt.number > held.attempt_count;
+    if let Some(open) = attempts.last().filter(ours) {
+        let end = AttemptEnd {
+            end_time: now,
+            outcome: OutcomeKind::TryAgain,
+            failure_reason: None,
+            words: CarrierWords::new("", "", "the call was not made"),
+        };
+        tx.end_attempt(delivery.voicemail_id, open.number, &end)?;
+    }
+    match task.kind {
+        TaskKind::Send => {
+            let why = "the call was not made; it is tried again".to_owned();
+            delivery
+                .put_back(why, Duration::ZERO, now)
+                .map_err(refused)?;
+        }
+        // An earlier call is in doubt: it is looked at anew, as after a lease's end.
+        TaskKind::Rescue | TaskKind::Ask => {
+            delivery.lease_token = None;
+            delivery.next_time = Some(now);
+        }
+    }
+    Ok(tx.save_delivery(guard, &delivery)?)
 }
 
 /// A row in SENDING that nobody holds. Without an attempt that was begun and not ended, and without
@@ -141,15 +197,14 @@ fn rescue(
     let known = tx.last_hand_over(delivery.voicemail_id)?;
     let mut hand_over = match (open, known) {
         (Some(_), Some(hand_over)) => hand_over,
-        (None, Some(hand_over)) if hand_over.in_doubt => hand_over,
+        (None, Some(hand_over)) if hand_over.is_in_doubt() => hand_over,
         _ => {
             let why =
                 "its worker ended before the hand-over began; it is handed over again".to_owned();
             delivery
-                .put_back(why, std::time::Duration::ZERO, context.now)
+                .put_back(why, Duration::ZERO, context.now)
                 .map_err(refused)?;
-            tx.save_delivery(guard, &delivery)?;
-            return Ok(NextMove::Done(Box::new(delivery)));
+            return done(tx, guard, delivery);
         }
     };
     if let Some(number) = open {
@@ -161,7 +216,7 @@ fn rescue(
             words,
         };
         tx.end_attempt(delivery.voicemail_id, number, &end)?;
-        hand_over.in_doubt = true;
+        hand_over.doubt(context.now);
         tx.save_hand_over(&hand_over)?;
     }
     let Some(carrier) = delivering.registry.find(&hand_over.carrier) else {
@@ -178,8 +233,7 @@ fn rescue(
             delivery
                 .give_up(&CarrierWords::default(), context.now)
                 .map_err(refused)?;
-            tx.save_delivery(guard, &delivery)?;
-            Ok(NextMove::Done(Box::new(delivery)))
+            done(tx, guard, delivery)
         }
     }
 }
@@ -244,8 +298,8 @@ fn plan_question(
     Ok(NextMove::Ask(QuestionPlan { begun }))
 }
 
-/// The carrier that has it, or may have it, is gone from the configuration. Nothing else may be
-/// done with it; it is looked at again now and then, until its deadline.
+/// The carrier that has it, or may have it, is not in this process's configuration. Nothing else may
+/// be done with it; it is looked at again now and then, until its deadline.
 fn wait_for_carrier(
     tx: &mut dyn Tx,
     guard: Guard,
@@ -253,37 +307,31 @@ fn wait_for_carrier(
     hand_over: &HandOver,
     context: Context<'_>,
 ) -> Result<NextMove> {
-    let wait = context.rules.no_sender_wait;
-    let in_doubt_too_long =
-        context.now.since(hand_over.create_time) >= context.rules.no_word_deadline;
-    if guard.status == crate::domain::status::Status::Sending
-        && hand_over.in_doubt
-        && in_doubt_too_long
-    {
+    let is_too_long = |since| context.now.since(since) >= context.rules.no_word_deadline;
+    if guard.status == Status::Sending && hand_over.doubt_time.is_some_and(is_too_long) {
         delivery
             .give_up(&CarrierWords::default(), context.now)
             .map_err(refused)?;
-    } else if guard.status == crate::domain::status::Status::Sending && !hand_over.in_doubt {
-        delivery
-            .put_back(String::new(), wait, context.now)
-            .map_err(refused)?;
-        delivery.hold(gone(&hand_over.carrier));
     } else {
-        delivery.status_detail = gone(&hand_over.carrier);
+        delivery.status_detail = format!(
+            "carrier `{}` is not in the configuration; it waits",
+            hand_over.carrier
+        );
         delivery.lease_token = None;
-        delivery.next_time = Some(context.now.plus(wait));
+        delivery.next_time = Some(context.now.plus(context.rules.no_sender_wait));
     }
-    tx.save_delivery(guard, &delivery)?;
-    Ok(NextMove::Done(Box::new(delivery)))
-}
-
-fn gone(carrier: &str) -> String {
-    format!("carrier `{carrier}` is not in the configuration; it waits")
+    done(tx, guard, delivery)
 }
 
 /// Before the first hand-over the sender is chosen again where it may not send any more.
-fn choose_sender_again(tx: &mut dyn Tx, delivery: &mut Delivery, setup: &Setup) -> Result<bool> {
-    let candidates = tx.sender_candidates(delivery.use_case_id, &setup.carriers)?;
+fn choose_sender_again(
+    tx: &mut dyn Tx,
+    delivering: &Delivering,
+    delivery: &mut Delivery,
+    setup: &Setup,
+) -> Result<bool> {
+    let carriers = delivering.known(&setup.carriers);
+    let candidates = tx.sender_candidates(delivery.use_case_id, &carriers)?;
     if candidates
         .iter()
         .any(|candidate| candidate.id == delivery.sender_id)
@@ -327,7 +375,7 @@ fn new_hand_over(
         carrier: name.clone(),
         request: carrier.request(&message(tx, delivery)?),
         reference: String::new(),
-        in_doubt: false,
+        doubt_time: None,
         asks: 0,
         create_time: now,
     };

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use super::{Delivering, readiness};
+use super::{Delivering, NotReady, readiness};
 use crate::domain::delivery::{Context, Delivery};
 use crate::domain::ids::{LeaseToken, SetupId};
 use crate::domain::status::Status;
@@ -50,7 +50,7 @@ pub fn claim(
         rows: due.len(),
         ..Claimed::default()
     };
-    let mut waits: HashMap<SetupId, Option<String>> = HashMap::new();
+    let mut waits: HashMap<SetupId, Option<NotReady>> = HashMap::new();
     for mut delivery in due {
         let guard = Guard::of(&delivery);
         let kind = match delivery.status {
@@ -67,7 +67,13 @@ pub fn claim(
                         why_not
                     }
                 };
-                take(&mut delivery, why_not, token, now.plus(delivering.lease))?
+                take(
+                    &mut delivery,
+                    why_not,
+                    (token, now.plus(delivering.lease)),
+                    delivering,
+                    now,
+                )?
             }
             Status::Sending => {
                 delivery.lease(token, now.plus(delivering.lease));
@@ -108,23 +114,26 @@ pub fn claim(
     Ok(claimed)
 }
 
-/// Claims a waiting one, or puts it aside where its setup can't send.
+/// Claims a waiting one, or puts it aside where its setup can't send, or off where this process can't.
 fn take(
     delivery: &mut Delivery,
-    why_not: Option<String>,
-    token: LeaseToken,
-    until: Time,
+    why_not: Option<NotReady>,
+    claim: (LeaseToken, Time),
+    delivering: &Delivering,
+    now: Time,
 ) -> Result<Option<TaskKind>> {
     match why_not {
-        Some(why) => {
-            delivery.hold(why);
-            Ok(None)
+        Some(NotReady::Setup(why)) => delivery.hold(why),
+        Some(NotReady::Here(why)) => {
+            delivery.look_again(why, delivering.rules.no_sender_wait, now);
         }
         None => {
+            let (token, until) = claim;
             delivery.claim(token, until).map_err(refused)?;
-            Ok(Some(TaskKind::Send))
+            return Ok(Some(TaskKind::Send));
         }
     }
+    Ok(None)
 }
 
 pub(super) fn refused(refused: crate::domain::status::Refused) -> OpError {

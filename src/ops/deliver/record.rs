@@ -9,7 +9,17 @@ use crate::domain::status::Status;
 use crate::ops::error::Result;
 use crate::storage::{AttemptEnd, Error, Guard, Lock, Tx};
 
-/// The voicemail as it stands now, and whether the outcome moved it.
+/// What recording did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Recorded {
+    /// It moved the voicemail, which now stands so.
+    Moved(Box<Delivery>),
+    /// It was recorded before: only the answer to that commit was lost.
+    Again,
+    /// The row was not ours any more. `contradicts`: the word is kept as the attempt's late outcome.
+    Late { contradicts: bool },
+}
+
 pub fn record_outcome(
     tx: &mut dyn Tx,
     delivering: &Delivering,
@@ -17,7 +27,7 @@ pub fn record_outcome(
     outcome: &Outcome,
     words: &CarrierWords,
     chance: f64,
-) -> Result<Option<Delivery>> {
+) -> Result<Recorded> {
     let now = tx.now()?;
     let Begun {
         delivery: before,
@@ -36,7 +46,7 @@ pub fn record_outcome(
         failure_reason: outcome.failure_reason(),
         words: words.clone(),
     };
-    let ended = tx.end_attempt(before.voicemail_id, plan.attempt_number, &end)?;
+    let was_open = tx.end_attempt(before.voicemail_id, plan.attempt_number, &end)?;
     let (mut after, mut hand_over) = (before.clone(), hand_over.clone());
     after
         .record(&mut hand_over, outcome, words, traits, context)
@@ -44,10 +54,10 @@ pub fn record_outcome(
     match tx.save_delivery(Guard::of(before), &after) {
         Ok(()) => {
             tx.save_hand_over(&hand_over)?;
-            Ok(Some(after))
+            Ok(Recorded::Moved(Box::new(after)))
         }
         // The lease was lost, or a word of the carrier ended it meanwhile.
-        Err(Error::Guard { .. }) => late(tx, plan, ended, outcome, words, traits, context),
+        Err(Error::Guard { .. }) => late(tx, plan, was_open, outcome, words, (traits, context)),
         Err(error) => Err(error.into()),
     }
 }
@@ -59,33 +69,45 @@ fn late(
     attempt_was_open: bool,
     outcome: &Outcome,
     words: &CarrierWords,
-    traits: DoubtTraits,
-    context: Context<'_>,
-) -> Result<Option<Delivery>> {
+    (traits, context): (DoubtTraits, Context<'_>),
+) -> Result<Recorded> {
     let before = &plan.begun.delivery;
+    let id = before.voicemail_id;
     if !attempt_was_open {
+        let attempts = tx.find_attempts(id)?;
+        let known = attempts
+            .iter()
+            .find(|attempt| attempt.number == plan.attempt_number);
+        let is_same = known.is_some_and(|attempt| {
+            attempt.outcome == Some(outcome.kind())
+                && attempt.failure_reason == outcome.failure_reason()
+        });
+        if is_same {
+            return Ok(Recorded::Again);
+        }
         let text = format!("{} {}", outcome.kind().as_str(), words.detail);
-        tx.set_late_outcome(before.voicemail_id, plan.attempt_number, text.trim())?;
+        tx.set_late_outcome(id, plan.attempt_number, text.trim())?;
     }
     tracing::warn!(
-        voicemail.id = %before.voicemail_id,
+        voicemail.id = %id,
         attempt.number = plan.attempt_number,
         "an answer came after the lease was lost; it is kept with its attempt"
     );
-    let current = tx.find_delivery(before.workspace_id, before.voicemail_id, Lock::Update)?;
-    let Some(mut current) = current.filter(|row| row.status == Status::Unconfirmed) else {
-        return Ok(None);
+    let current = tx.find_delivery(before.workspace_id, id, Lock::Update)?;
+    let unconfirmed = current.filter(|row| row.status == Status::Unconfirmed);
+    let is_word = matches!(outcome, Outcome::Delivered | Outcome::Rejected { .. });
+    let Some(mut current) = unconfirmed.filter(|_| is_word) else {
+        return Ok(Recorded::Late {
+            contradicts: !attempt_was_open,
+        });
     };
-    if !matches!(outcome, Outcome::Delivered | Outcome::Rejected { .. }) {
-        return Ok(None);
-    }
     let guard = Guard::of(&current);
     let mut hand_over = plan.begun.hand_over.clone();
     current
         .record(&mut hand_over, outcome, words, traits, context)
         .map_err(refused)?;
     tx.save_delivery(guard, &current)?;
-    Ok(Some(current))
+    Ok(Recorded::Moved(Box::new(current)))
 }
 
 pub fn record_answer(
@@ -95,7 +117,7 @@ pub fn record_answer(
     answer: &Answer,
     words: &CarrierWords,
     chance: f64,
-) -> Result<Option<Delivery>> {
+) -> Result<Recorded> {
     let now = tx.now()?;
     let Begun {
         delivery: before,
@@ -115,10 +137,10 @@ pub fn record_answer(
     match tx.save_delivery(Guard::of(before), &after) {
         Ok(()) => {
             tx.save_hand_over(&hand_over)?;
-            Ok(Some(after))
+            Ok(Recorded::Moved(Box::new(after)))
         }
         // Somebody else knows better by now; a carrier that can be asked can be asked again.
-        Err(Error::Guard { .. }) => Ok(None),
+        Err(Error::Guard { .. }) => Ok(Recorded::Late { contradicts: false }),
         Err(error) => Err(error.into()),
     }
 }

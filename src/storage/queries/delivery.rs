@@ -1,14 +1,18 @@
 //! What the worker reads and writes.
 
+use std::time::Duration;
+
+use diesel::dsl::exists;
 use diesel::prelude::*;
 
-use super::super::{attempts, hand_overs, voicemails};
+use super::super::{attempts, hand_overs, setups, voicemails};
 use super::Session;
 use super::rows::{AttemptRow, DeliveryRow, HandOverRow};
 use crate::domain::attempt::Attempt;
 use crate::domain::delivery::{Delivery, HandOver};
-use crate::domain::ids::{SetupId, VoicemailId, WorkspaceId};
+use crate::domain::ids::{VoicemailId, WorkspaceId};
 use crate::domain::status::Status;
+use crate::domain::telephony::SetupStatus;
 use crate::domain::time::Time;
 use crate::storage::values::{Id, Ts};
 use crate::storage::{AttemptEnd, DeliveryStore, Error, Guard, Lock, NewAttempt, Result, Tx};
@@ -22,7 +26,15 @@ impl DeliveryStore for Session<'_> {
             .limit(limit)
             .select(DeliveryRow::as_select());
         let rows: Vec<DeliveryRow> = skip_locked!(query).load(self.conn)?;
-        rows.into_iter().map(DeliveryRow::read).collect()
+        let mut due = Vec::with_capacity(rows.len());
+        for row in rows {
+            let id = row.id;
+            match row.read() {
+                Ok(delivery) => due.push(delivery),
+                Err(error) => self.put_off(id, now, &error)?,
+            }
+        }
+        Ok(due)
     }
 
     fn next_due_time(&mut self) -> Result<Option<Time>> {
@@ -89,22 +101,39 @@ impl DeliveryStore for Session<'_> {
         Error::unless_one("voicemails", rows)
     }
 
-    fn release_held(&mut self, setup: Option<SetupId>) -> Result<usize> {
+    fn release_held(&mut self, limit: i64) -> Result<usize> {
         let now = self.now()?;
-        let mut update = diesel::update(voicemails::table)
+        // Setup by setup: what is held for one that may not send is never looked at.
+        let of_setup = voicemails::table
             .filter(voicemails::held)
-            .filter(voicemails::status.eq(Status::Accepted as i16))
-            .set((
-                voicemails::held.eq(false),
-                voicemails::status_detail.eq(""),
-                voicemails::next_time.eq(Some(Ts(now))),
-                voicemails::update_time.eq(Ts(now)),
-            ))
-            .into_boxed();
-        if let Some(setup) = setup {
-            update = update.filter(voicemails::setup_id.eq(Id::from(setup)));
+            .filter(voicemails::setup_id.eq(setups::id));
+        let setups: Vec<Id> = setups::table
+            .filter(setups::status.eq(SetupStatus::Approved as i16))
+            .filter(exists(of_setup))
+            .select(setups::id)
+            .load(self.conn)?;
+        let mut released = 0;
+        for setup in setups {
+            let left = limit - i64::try_from(released).unwrap_or(limit);
+            let query = voicemails::table
+                .filter(voicemails::held)
+                .filter(voicemails::setup_id.eq(setup))
+                .limit(left)
+                .select(voicemails::id);
+            let rows: Vec<Id> = skip_locked!(query).load(self.conn)?;
+            released += diesel::update(voicemails::table)
+                .filter(voicemails::id.eq_any(rows))
+                .filter(voicemails::held)
+                .filter(voicemails::status.eq(Status::Accepted as i16))
+                .set((
+                    voicemails::held.eq(false),
+                    voicemails::status_detail.eq(""),
+                    voicemails::next_time.eq(Some(Ts(now))),
+                    voicemails::update_time.eq(Ts(now)),
+                ))
+                .execute(self.conn)?;
         }
-        Ok(update.execute(self.conn)?)
+        Ok(released)
     }
 
     fn end_all_leases(&mut self) -> Result<usize> {
@@ -138,7 +167,7 @@ impl DeliveryStore for Session<'_> {
         let rows = diesel::update(hand_overs::table.find(Id::from(hand_over.id)))
             .set((
                 hand_overs::reference.eq(&hand_over.reference),
-                hand_overs::in_doubt.eq(hand_over.in_doubt),
+                hand_overs::doubt_time.eq(hand_over.doubt_time.map(Ts)),
                 hand_overs::asks.eq(hand_over.asks),
             ))
             .execute(self.conn)?;
@@ -202,5 +231,18 @@ impl DeliveryStore for Session<'_> {
             .set(attempts::late_outcome.eq(late_outcome))
             .execute(self.conn)?;
         Error::unless_one("attempts", rows)
+    }
+}
+
+/// How long a row that can't be read is left alone.
+const PUT_OFF: Duration = Duration::from_secs(600);
+
+impl Session<'_> {
+    fn put_off(&mut self, id: Id, now: Time, error: &Error) -> Result<()> {
+        tracing::error!(voicemail.id = %id.0, error = %error, "a voicemail can't be read; it is put off");
+        diesel::update(voicemails::table.find(id))
+            .set(voicemails::next_time.eq(Some(Ts(now.plus(PUT_OFF)))))
+            .execute(self.conn)?;
+        Ok(())
     }
 }

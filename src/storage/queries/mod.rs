@@ -114,29 +114,28 @@ pub fn migrate(pool: &Pool) -> Result<Vec<String>> {
     })
 }
 
+diesel::table! {
+    /// Where diesel_migrations notes what it has run.
+    __diesel_schema_migrations (version) { version -> Text, }
+}
+
+/// Asked every second, so it only reads: diesel's own question would make the table first.
 pub fn schema_difference(pool: &Pool) -> Result<SchemaDifference> {
     let mut conn = connection(pool)?;
-    let said =
-        |error: Box<dyn std::error::Error + Send + Sync>| Error::Unavailable(error.to_string());
-    let applied = match conn.applied_migrations() {
-        Ok(applied) => applied.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        Err(error) => return Err(said(error)),
-    };
-    let known: Vec<String> = MigrationSource::<Db>::migrations(&super::MIGRATIONS)
-        .map_err(said)?
+    let applied: Vec<String> = __diesel_schema_migrations::table
+        .select(__diesel_schema_migrations::version)
+        .load(&mut conn)?;
+    let migrations = MigrationSource::<Db>::migrations(&super::MIGRATIONS)
+        .map_err(|error| Error::Internal(error.to_string()))?;
+    let known: Vec<String> = migrations
         .iter()
         .map(|migration| migration.name().version().to_string())
         .collect();
+    let not_in = |all: &[String], some: &[String]| {
+        all.iter().filter(|v| !some.contains(v)).cloned().collect()
+    };
     Ok(SchemaDifference {
-        missing: known
-            .iter()
-            .filter(|v| !applied.contains(v))
-            .cloned()
-            .collect(),
-        unknown: applied
-            .iter()
-            .filter(|v| !known.contains(v))
-            .cloned()
-            .collect(),
+        missing: not_in(&known, &applied),
+        unknown: not_in(&applied, &known),
     })
 }

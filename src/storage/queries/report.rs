@@ -10,7 +10,7 @@ use super::Session;
 use super::lists::filtered;
 use super::rows::{failure_reason, status};
 use crate::domain::ids::WorkspaceId;
-use crate::domain::report::{Dimension, Group, SLICE, Slice};
+use crate::domain::report::{Dimension, Group, SLICE, SLICES_MAX, Slice};
 use crate::storage::values::{Id, Ts};
 use crate::storage::{ReportStore, Result, VoicemailFilter};
 
@@ -67,7 +67,8 @@ impl ReportStore for Session<'_> {
         if let Some(simulated) = simulated {
             query = query.filter(voicemails::simulated.eq(simulated));
         }
-        let rows: Vec<SliceRow> = query.load(self.conn)?;
+        let most = i64::try_from(SLICES_MAX + 1).unwrap_or(i64::MAX);
+        let rows: Vec<SliceRow> = query.limit(most).load(self.conn)?;
         rows.into_iter()
             .map(
                 |(use_case, setup, sender, carrier, reason, slice, code, bucket, count)| {

@@ -320,7 +320,7 @@ pub struct HandOverRow {
     pub carrier: String,
     pub request: Vec<u8>,
     pub reference: String,
-    pub in_doubt: bool,
+    pub doubt_time: Option<Ts>,
     pub asks: i32,
     pub create_time: Ts,
 }
@@ -334,7 +334,7 @@ impl HandOverRow {
             carrier: hand_over.carrier.clone(),
             request: hand_over.request.clone(),
             reference: hand_over.reference.clone(),
-            in_doubt: hand_over.in_doubt,
+            doubt_time: hand_over.doubt_time.map(Ts),
             asks: hand_over.asks,
             create_time: hand_over.create_time.into(),
         }
@@ -348,7 +348,7 @@ impl HandOverRow {
             carrier: self.carrier,
             request: self.request,
             reference: self.reference,
-            in_doubt: self.in_doubt,
+            doubt_time: self.doubt_time.map(|t| t.0),
             asks: self.asks,
             create_time: self.create_time.0,
         }

@@ -20,7 +20,8 @@ use ringless::ops::use_cases::{self, NewUseCase};
 use ringless::ops::{OpError, voicemails};
 use ringless::storage::Tx;
 use ringless::telemetry::Metrics;
-use ringless::worker::Runner;
+use ringless::wake::Wake;
+use ringless::worker::{Housekeeping, Runner};
 
 use super::{Engine, TestStore};
 use crate::support::scripted::Scripted;
@@ -133,8 +134,14 @@ impl Scene {
         }
     }
 
-    /// Claims what is due and runs it to its end, until nothing is due any more.
+    /// Lets go what was held, then claims what is due and runs it to its end, until nothing is due.
     pub async fn work(&self) {
+        let housekeeping = Housekeeping {
+            store: self.test.store.clone(),
+            wake: Wake::default(),
+            every: Duration::from_secs(1),
+        };
+        housekeeping.release().await.unwrap();
         let runner = self.runner();
         loop {
             let claimed = runner.claim(10).await.unwrap();
