@@ -9,6 +9,7 @@ use anyhow::{Context, bail};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio_stream::StreamExt;
 use tonic::transport::server::TcpIncoming;
 
 use crate::carrier::Registry;
@@ -17,7 +18,7 @@ use crate::config::Config;
 use crate::domain::ids::WorkspaceId;
 use crate::grpc::{self, Api, ApiParts, CallLayer, PageTokens};
 use crate::http;
-use crate::intake::Uploads;
+use crate::intake::{Budget, Uploads};
 use crate::ops::deliver::Delivering;
 use crate::ops::error::OpError;
 use crate::ops::seed::{self, Seeded};
@@ -33,6 +34,8 @@ pub const SAMPLE_MP3: &[u8] = include_bytes!("../assets/demo.mp3");
 const STOP_WITHIN: Duration = Duration::from_secs(25);
 /// What a round of the worker may take besides its polls before it counts as dead.
 const WORKER_SLACK: Duration = Duration::from_secs(15);
+/// After an accept that failed.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Pings on an idle connection, so that a caller who vanished is noticed.
 const KEEPALIVE_EVERY: Duration = Duration::from_secs(30);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
@@ -113,6 +116,7 @@ impl Running {
             closed: closed.clone(),
             metrics: metrics.clone(),
             uploads: uploads.clone(),
+            undecoded: Budget::new(grpc::UNDECODED_BYTES_MAX),
         };
         servers.spawn(serve_grpc(routes, layer, grpc_listener, stop.clone()));
         servers.spawn(serve_http(http::public(), http_listener, stop.clone()));
@@ -326,7 +330,15 @@ async fn serve_grpc(
     listener: TcpListener,
     mut stop: watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    // An accept that fails, for want of file handles say, is not tried again at once.
+    let incoming = TcpIncoming::from(listener)
+        .with_nodelay(Some(true))
+        .then(async |accepted| {
+            if accepted.is_err() {
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+            accepted
+        });
     tonic::transport::Server::builder()
         .initial_stream_window_size(grpc::STREAM_WINDOW_BYTES)
         .initial_connection_window_size(grpc::CONNECTION_WINDOW_BYTES)

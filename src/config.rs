@@ -14,6 +14,7 @@ use crate::carrier::registry::{CarrierConfig, Kind};
 use crate::domain::delivery::Rules;
 use crate::domain::phone::PhoneRules;
 use crate::domain::retry::Policy;
+use crate::domain::telephony::CARRIER_NAME_BYTES_MAX;
 use crate::storage::DatabaseUrl;
 
 /// A setting that stops the start: one line that names it.
@@ -365,7 +366,7 @@ fn parse_roles<'a>(names: impl Iterator<Item = &'a str>) -> Result<Roles> {
 /// A carrier's name stands in setups, in log lines and, later, in URLs.
 fn check_carrier_names(carriers: &BTreeMap<String, CarrierConfig>) -> Result<()> {
     let is_name = |name: &str| {
-        (1..=63).contains(&name.len())
+        (1..=CARRIER_NAME_BYTES_MAX).contains(&name.len())
             && name
                 .bytes()
                 .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-')

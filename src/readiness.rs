@@ -151,8 +151,9 @@ impl Readiness {
                 }
             };
             for service in HEALTH_SERVICES {
+                let is_here = service.is_empty() || roles.api;
                 health
-                    .set_service_status(service, word(state.is_ready()))
+                    .set_service_status(service, word(state.is_ready() && is_here))
                     .await;
             }
             let worker = roles.worker && state.worker && state.is_ready();

@@ -299,6 +299,10 @@ impl Walk {
                 Layer::Three => {}
             }
             let bytes = self.position + at as u64 - self.front_end;
+            // However the upload is cut: what would have been given up before is not found now.
+            if bytes > self.search_bytes_max() {
+                return Err(Refusal::NotMp3 { found: self.guess });
+            }
             if bytes > JUNK_BEFORE_BYTES_MAX {
                 let damage = Damage::JunkBefore {
                     bytes,
@@ -318,13 +322,16 @@ impl Walk {
     /// an MP3 behind it is a damaged one.
     fn check_hope(&self, rest_bytes: u64) -> Result<(), Refusal> {
         let junk = self.position + rest_bytes - self.front_end;
-        let allowed = match self.guess {
-            Found::NoFrames | Found::TagOnly => SEARCH_BYTES_MAX,
-            _ => JUNK_BEFORE_BYTES_MAX,
-        };
-        match junk > allowed {
+        match junk > self.search_bytes_max() {
             true => Err(Refusal::NotMp3 { found: self.guess }),
             false => Ok(()),
+        }
+    }
+
+    fn search_bytes_max(&self) -> u64 {
+        match self.guess {
+            Found::NoFrames | Found::TagOnly => SEARCH_BYTES_MAX,
+            _ => JUNK_BEFORE_BYTES_MAX,
         }
     }
 

@@ -15,10 +15,11 @@ pub type Labels = BTreeMap<String, String>;
 pub fn faults(labels: &Labels) -> Vec<String> {
     let mut faults = Vec::new();
     if labels.len() > COUNT_MAX {
+        let count = labels.len();
         faults.push(format!(
-            "{} labels were given; at most {COUNT_MAX} are allowed. Leave some out",
-            labels.len()
+            "{count} labels were given; at most {COUNT_MAX} are allowed. Leave some out"
         ));
+        return faults;
     }
     for (key, value) in labels {
         if !is_key(key) {

@@ -4,6 +4,8 @@ use super::ids::{PhoneNumberId, SetupId, WorkspaceId};
 use super::phone::PhoneNumber;
 use super::time::Time;
 
+/// Bytes of a carrier's name.
+pub const CARRIER_NAME_BYTES_MAX: usize = 63;
 /// Carriers of one setup.
 pub const CARRIERS_MAX: usize = 8;
 

@@ -7,15 +7,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use http::{HeaderName, HeaderValue, Request, Response};
-use http_body::{Frame, SizeHint};
-use prost::bytes::Bytes;
 use tonic::body::Body;
 use tower::{Layer, Service};
 use tracing::Instrument;
 
+use super::body::{Limits, Reading, Watched};
 use super::status::{REQUEST_ID, Repeat, to_status};
 use super::voicemail_service::CREATE_BYTES_MAX;
-use crate::intake::{Arrivals, Meter, Uploads};
+use crate::intake::{Arrivals, Budget, Uploads};
 use crate::ops::error::OpError;
 use crate::telemetry::Metrics;
 
@@ -24,8 +23,10 @@ const REQUEST_ID_HEADER: HeaderName = HeaderName::from_static("x-request-id");
 /// Bytes of an id that a caller may choose for a call.
 const REQUEST_ID_BYTES_MAX: usize = 128;
 
-/// The one method whose audio comes in one message.
-const CREATE_VOICEMAIL: &str = "ringless.v1.VoicemailService/CreateVoicemail";
+/// Bytes of a method's name in a log line.
+const METHOD_BYTES_MAX: usize = 100;
+/// Bytes of messages that are not whole yet, over all calls.
+pub const UNDECODED_BYTES_MAX: u64 = 256 * 1_024 * 1_024;
 
 #[derive(Clone)]
 pub struct CallLayer {
@@ -33,6 +34,8 @@ pub struct CallLayer {
     pub closed: Arc<AtomicBool>,
     pub metrics: Metrics,
     pub uploads: Uploads,
+    /// What is held of messages that are not whole yet.
+    pub undecoded: Budget,
 }
 
 impl<S> Layer<S> for CallLayer {
@@ -71,24 +74,33 @@ where
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let request_id = given_id(&request).unwrap_or_else(|| uuid::Uuid::now_v7().to_string());
         let method = request.uri().path().trim_start_matches('/').to_owned();
-        let span = tracing::info_span!("call", request.id = %request_id, rpc.method = %method);
+        // A caller may make up a method, and put anything into its name.
+        let shown = match Reading::of(&method) {
+            Reading::Foreign if !method.starts_with("grpc.") => "other",
+            _ => method.get(..METHOD_BYTES_MAX).unwrap_or(&method),
+        };
+        let span = tracing::info_span!("call", request.id = %request_id, rpc.method = %shown);
         let is_closed =
             self.layer.closed.load(Ordering::SeqCst) && !method.starts_with("grpc.health.");
         let arrivals = Arrivals::new();
-        // The library reads this one's message whole, with up to 3 MiB of audio, before we see it.
-        let is_whole = method == CREATE_VOICEMAIL;
-        let meter = is_whole.then(|| Arc::new(self.layer.uploads.meter()));
+        let reading = Reading::of(&method);
+        let budget = match reading {
+            Reading::WholeWithAudio => self.layer.uploads.memory(),
+            Reading::Stream | Reading::Whole | Reading::Foreign => &self.layer.undecoded,
+        };
+        let meter = Arc::new(budget.meter());
         let mut request = request.map(|body| {
             Body::new(Watched {
                 body,
+                reading,
                 arrivals: arrivals.clone(),
                 meter: meter.clone(),
+                uploads: self.layer.uploads.clone(),
+                limits: Limits::new(),
             })
         });
         request.extensions_mut().insert(arrivals);
-        if let Some(meter) = meter {
-            request.extensions_mut().insert(meter);
-        }
+        request.extensions_mut().insert(meter);
         let metrics = self.layer.metrics.clone();
         // The service that was polled ready is the one that is called; a clone takes its place.
         let ready = self.inner.clone();
@@ -102,9 +114,7 @@ where
             if let Ok(response) = &mut answered {
                 let mut code = tonic::Status::from_header_map(response.headers())
                     .map_or(tonic::Code::Ok, |status| status.code());
-                if is_whole && code == tonic::Code::OutOfRange {
-                    // The library's word for a message above the decoding limit.
-                    let status = to_status(too_large(), Repeat::Safe);
+                if let Some(status) = translated(reading, code, response) {
                     code = status.code();
                     *response = status.into_http();
                 }
@@ -129,49 +139,32 @@ where
 /// A caller may bring an id of its own, if it is fit for a log line.
 fn given_id(request: &Request<Body>) -> Option<String> {
     let text = request.headers().get(REQUEST_ID_HEADER)?.to_str().ok()?;
-    let is_fit = (1..=REQUEST_ID_BYTES_MAX).contains(&text.len())
-        && text.bytes().all(|b| b.is_ascii_graphic());
+    let is_text = text
+        .bytes()
+        .all(|b| b.is_ascii_alphanumeric() || b"-_.:/".contains(&b));
+    // Digits alone may be a phone number.
+    let has_letter = text.bytes().any(|b| b.is_ascii_alphabetic());
+    let is_fit = (1..=REQUEST_ID_BYTES_MAX).contains(&text.len()) && is_text && has_letter;
     is_fit.then(|| text.to_owned())
 }
 
-fn too_large() -> OpError {
-    OpError::AudioTooLargeForOneMessage {
-        given: None,
-        allowed: CREATE_BYTES_MAX,
-    }
-}
-
-/// Notes when bytes come, and counts those of a message that is read whole.
-struct Watched {
-    body: Body,
-    arrivals: Arrivals,
-    meter: Option<Arc<Meter>>,
-}
-
-impl http_body::Body for Watched {
-    type Data = Bytes;
-    type Error = tonic::Status;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, tonic::Status>>> {
-        let frame = Pin::new(&mut self.body).poll_frame(context);
-        if let Poll::Ready(Some(Ok(frame))) = &frame {
-            self.arrivals.note();
-            let bytes = frame.data_ref().map_or(0, |data| data.len() as u64);
-            if let Some(Err(refused)) = self.meter.as_ref().map(|meter| meter.take(bytes)) {
-                return Poll::Ready(Some(Err(to_status(refused, Repeat::Safe))));
-            }
-        }
-        frame
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
+/// The library's own refusals of a message, in our words: they carry no details.
+fn translated(
+    reading: Reading,
+    code: tonic::Code,
+    response: &Response<Body>,
+) -> Option<tonic::Status> {
+    use tonic::Code::{Internal, InvalidArgument, OutOfRange};
+    let is_ours = response.headers().contains_key("grpc-status-details-bin");
+    let error = match (reading, code) {
+        (Reading::Foreign, _) => return None,
+        _ if is_ours => return None,
+        (Reading::WholeWithAudio, OutOfRange) => OpError::AudioTooLargeForOneMessage {
+            given: None,
+            allowed: CREATE_BYTES_MAX,
+        },
+        (_, OutOfRange | Internal | InvalidArgument) => OpError::Undecodable,
+        _ => return None,
+    };
+    Some(to_status(error, Repeat::Safe))
 }

@@ -1,6 +1,7 @@
 //! The gRPC edge. To follow a request start at [`routes`], the one place where services, health,
 //! reflection, layers and size limits come together.
 
+mod body;
 mod convert;
 mod layer;
 mod page_token;
@@ -18,7 +19,7 @@ use tonic::service::Routes;
 use tonic::{Response, Status};
 use tonic_health::pb::health_server::{Health, HealthServer};
 
-pub use layer::CallLayer;
+pub use layer::{CallLayer, UNDECODED_BYTES_MAX};
 pub use page_token::PageTokens;
 pub use status::{DOMAIN, Repeat, to_status};
 

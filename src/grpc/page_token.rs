@@ -9,6 +9,7 @@ use sha2::Sha256;
 use crate::domain::telephony::{SenderNumber, Setup};
 use crate::domain::time::Time;
 use crate::domain::use_case::UseCase;
+use crate::domain::voicemail::Voicemail;
 use crate::ops::error::{OpError, Result};
 use crate::storage::Page;
 
@@ -17,6 +18,9 @@ use crate::storage::Page;
 pub struct PageTokens {
     key: Vec<u8>,
 }
+
+/// Bytes of a page's rows.
+const PAGE_BYTES_MAX: usize = 2 * 1_024 * 1_024;
 
 /// A row's place in its list.
 pub trait Placed {
@@ -30,6 +34,12 @@ impl Placed for Setup {
 }
 
 impl Placed for SenderNumber {
+    fn place(&self) -> (Time, uuid::Uuid) {
+        (self.create_time, self.id.uuid())
+    }
+}
+
+impl Placed for Voicemail {
     fn place(&self) -> (Time, uuid::Uuid) {
         (self.create_time, self.id.uuid())
     }
@@ -111,21 +121,30 @@ impl PageTokens {
         })
     }
 
-    /// Takes the row too many away, and gives the token of the page that it begins.
-    pub fn next<T: Placed>(
+    /// The messages of a page, and the token of the next one; empty where there is none. A page
+    /// ends early at [`PAGE_BYTES_MAX`], so that it fits every client's default limit.
+    pub fn fill<T: Placed, M: Message>(
         &self,
-        found: &mut Vec<T>,
+        found: Vec<T>,
         limit: i64,
-        arguments: &impl Message,
-        list: &str,
-    ) -> String {
-        if (found.len() as i64) <= limit {
-            return String::new();
+        (arguments, list): (&impl Message, &str),
+        to_message: impl Fn(T) -> M,
+    ) -> (Vec<M>, String) {
+        let mut messages: Vec<M> = Vec::with_capacity(found.len());
+        let mut bytes = 0;
+        let mut last = None;
+        for row in found {
+            let place = row.place();
+            let message = to_message(row);
+            bytes += message.encoded_len();
+            let is_full = messages.len() as i64 == limit || bytes > PAGE_BYTES_MAX;
+            if let (true, Some((time, id))) = (is_full, last) {
+                return (messages, self.make(time, id, arguments, list));
+            }
+            messages.push(message);
+            last = Some(place);
         }
-        found.pop();
-        let last = found.last().map(Placed::place);
-        last.map(|(time, id)| self.make(time, id, arguments, list))
-            .unwrap_or_default()
+        (messages, String::new())
     }
 
     fn mac(&self, place: &[u8], arguments: &impl Message, list: &str) -> Hmac<Sha256> {

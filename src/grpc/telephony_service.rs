@@ -57,14 +57,12 @@ impl Telephony {
         let page = self.0.page_tokens.page(&token, limit, &request, "setups")?;
         let list =
             move |api: &Api, tx: &mut dyn Tx| Ok(tx.list_setups(api.workspace, &statuses, page)?);
-        let mut found = self.0.read(list).await?;
-        let next_page_token = self
-            .0
-            .page_tokens
-            .next(&mut found, limit, &request, "setups");
+        let found = self.0.read(list).await?;
         let shown = |setup: Setup| to_setup(setups::shown(setup, &self.0.registry));
+        let arguments = (&request, "setups");
+        let (setups, next_page_token) = self.0.page_tokens.fill(found, limit, arguments, shown);
         Ok(pb::ListSetupsResponse {
-            setups: found.into_iter().map(shown).collect(),
+            setups,
             next_page_token,
         })
     }
@@ -87,10 +85,11 @@ impl Telephony {
         let page = tokens.page(&token, limit, &request, "phone_numbers")?;
         let list =
             move |api: &Api, tx: &mut dyn Tx| Ok(tx.list_numbers(api.workspace, &filter, page)?);
-        let mut found: Vec<SenderNumber> = self.0.read(list).await?;
-        let next_page_token = tokens.next(&mut found, limit, &request, "phone_numbers");
+        let found: Vec<SenderNumber> = self.0.read(list).await?;
+        let arguments = (&request, "phone_numbers");
+        let (phone_numbers, next_page_token) = tokens.fill(found, limit, arguments, to_number);
         Ok(pb::ListPhoneNumbersResponse {
-            phone_numbers: found.into_iter().map(to_number).collect(),
+            phone_numbers,
             next_page_token,
         })
     }

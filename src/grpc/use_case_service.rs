@@ -23,11 +23,10 @@ impl UseCases {
         let size = std::mem::take(&mut request.page_size);
         let mut fields = Fields::default();
         let limit = fields.page_size(size);
-        let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
         let filter = UseCaseFilter {
             setup_id: fields.optional_id("setup_id", &request.setup_id, SetupId::parse),
-            entity_name: given(&request.entity_name),
-            name: given(&request.name),
+            entity_name: fields.optional_name("entity_name", &request.entity_name),
+            name: fields.optional_name("name", &request.name),
             channels: fields.codes("channels", &request.channels, Channel::from_code),
         };
         fields.finish(Some(()))?;
@@ -36,10 +35,11 @@ impl UseCases {
         let list = move |api: &Api, tx: &mut dyn Tx| {
             Ok(tx.list_use_cases(api.workspace, &filter, page)?)
         };
-        let mut found: Vec<UseCase> = self.0.read(list).await?;
-        let next_page_token = tokens.next(&mut found, limit, &request, "use_cases");
+        let found: Vec<UseCase> = self.0.read(list).await?;
+        let arguments = (&request, "use_cases");
+        let (use_cases, next_page_token) = tokens.fill(found, limit, arguments, to_use_case);
         Ok(pb::ListUseCasesResponse {
-            use_cases: found.into_iter().map(to_use_case).collect(),
+            use_cases,
             next_page_token,
         })
     }

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use prost::Message as _;
 use prost::bytes::Bytes;
 use tokio::sync::SemaphorePermit;
 use tokio_stream::wrappers::ReceiverStream;
@@ -20,15 +19,13 @@ use super::status::refuse_blind_repeat;
 use super::{Answer, Api, Repeat, answer, pb, to_status};
 use crate::audio::{BYTES_MAX, Judge, Refusal};
 use crate::domain::ids::{AudioId, VoicemailId};
-use crate::intake::{Arrivals, Body, CHUNK_BYTES_MAX, Incoming, Part, Received};
+use crate::intake::{Arrivals, Body, CHUNK_BYTES_MAX, IDLE_MAX, Incoming, Meter, Part, Received};
 use crate::ops::error::{OpError, Result, Violation};
 use crate::ops::send_voicemail::{Accepted, AudioInput, Draft, Judged, accept, judge, time_faults};
 use crate::ops::{audio, report, voicemails};
 
 /// Audio in one message of CreateVoicemail: 3 MiB, which fits every client's default limit.
 pub const CREATE_BYTES_MAX: u64 = 3 * 1_024 * 1_024;
-/// A page of voicemails ends early at 2 MiB.
-const PAGE_BYTES_MAX: usize = 2 * 1_024 * 1_024;
 /// Chunks of a download that are made ahead of a slow reader.
 const DOWNLOAD_AHEAD: usize = 2;
 
@@ -43,21 +40,26 @@ impl Voicemails {
         let mut repeat = Repeat::Unsafe {
             method: "SendVoicemail",
         };
-        let parts = parts(stream, |message| match message.payload {
-            Some(SendPayload::Metadata(metadata)) => Part::Metadata(metadata),
-            Some(SendPayload::AudioChunk(chunk)) => Part::Chunk(chunk),
-            None => Part::Nothing,
+        let parts = parts(stream, meter(&extensions), |message| {
+            match message.payload {
+                Some(SendPayload::Metadata(metadata)) => Part::Metadata(metadata),
+                Some(SendPayload::AudioChunk(chunk)) => Part::Chunk(chunk),
+                None => Part::Nothing,
+            }
         });
         let mut incoming = Incoming::new(parts, arrivals(&extensions));
         let done = async {
             let draft = self.read_draft(incoming.metadata().await?).await?;
-            repeat = Repeat::if_given(&draft.request_id, "SendVoicemail");
+            repeat = match draft.validate_only {
+                true => Repeat::Safe,
+                false => Repeat::if_given(&draft.request_id, "SendVoicemail"),
+            };
             refuse_blind_repeat(&metadata, repeat)?;
+            let judged = self.judge(&draft).await?;
             let body = match draft.audio_id {
                 Some(_) => None,
                 None => Some(Body::new(self.0.uploads.admit()?)),
             };
-            let judged = self.judge(&draft).await?;
             let input = match body {
                 None => {
                     incoming.end().await?;
@@ -77,9 +79,13 @@ impl Voicemails {
             (Some(metadata), _) if metadata.audio_id.is_empty() => {
                 self.read_draft(metadata).await?
             }
-            (Some(_), _) => {
+            (Some(metadata), _) => {
                 let why = "it stands beside audio_id, which names stored audio. Give one of them";
-                return Err(OpError::InvalidFields(vec![Violation::field("audio", why)]));
+                let mut violations = vec![Violation::field("audio", why)];
+                if let Err(OpError::InvalidFields(more)) = self.read_draft(metadata).await {
+                    violations.extend(more);
+                }
+                return Err(OpError::InvalidFields(violations));
             }
             (None, _) => {
                 let why = "it is missing; give use_case_id and recipient_phone_number at least";
@@ -183,10 +189,12 @@ impl Voicemails {
         request: Request<Streaming<pb::UploadAudioRequest>>,
     ) -> Result<pb::Audio> {
         let (_, extensions, stream) = request.into_parts();
-        let parts = parts(stream, |message| match message.payload {
-            Some(UploadPayload::Metadata(metadata)) => Part::Metadata(metadata),
-            Some(UploadPayload::AudioChunk(chunk)) => Part::Chunk(chunk),
-            None => Part::Nothing,
+        let parts = parts(stream, meter(&extensions), |message| {
+            match message.payload {
+                Some(UploadPayload::Metadata(metadata)) => Part::Metadata(metadata),
+                Some(UploadPayload::AudioChunk(chunk)) => Part::Chunk(chunk),
+                None => Part::Nothing,
+            }
         });
         let mut incoming = Incoming::new(parts, arrivals(&extensions));
         let pb::UploadAudioMetadata {} = incoming.metadata().await?;
@@ -235,24 +243,16 @@ impl Voicemails {
             .store
             .read(move |tx| tx.list_voicemails(workspace, &filter, page))
             .await?;
-        let mut response = pb::ListVoicemailsResponse::default();
-        let mut bytes = 0;
-        let mut last = None;
-        for voicemail in found {
-            let place = (voicemail.create_time, voicemail.id.uuid());
-            let shown = to_voicemail(voicemail, true);
-            bytes += shown.encoded_len();
-            let is_full = response.voicemails.len() as i64 == limit
-                || (bytes > PAGE_BYTES_MAX && last.is_some());
-            if let (true, Some((time, id))) = (is_full, last) {
-                response.next_page_token =
-                    self.0.page_tokens.make(time, id, &request, "voicemails");
-                break;
-            }
-            response.voicemails.push(shown);
-            last = Some(place);
-        }
-        Ok(response)
+        let (voicemails, next_page_token) =
+            self.0
+                .page_tokens
+                .fill(found, limit, (&request, "voicemails"), |found| {
+                    to_voicemail(found, true)
+                });
+        Ok(pb::ListVoicemailsResponse {
+            voicemails,
+            next_page_token,
+        })
     }
 }
 
@@ -265,6 +265,7 @@ struct Finished<'p> {
 /// The messages of a client stream as parts of an upload.
 fn parts<T, M>(
     stream: Streaming<T>,
+    meter: Option<Arc<Meter>>,
     part: impl Fn(T) -> Part<M> + Send,
 ) -> impl Stream<Item = Result<Part<M>>> + Send
 where
@@ -272,17 +273,28 @@ where
     M: Send,
 {
     stream.map(move |message| match message {
-        Ok(message) => Ok(part(message)),
+        Ok(message) => {
+            // What is whole is counted by who takes it.
+            if let Some(meter) = &meter {
+                meter.give_back();
+            }
+            Ok(part(message))
+        }
         // The library's word for a message above the decoding limit, of which it does not say the size.
         Err(status) if status.code() == Code::OutOfRange => Err(OpError::ChunkTooLarge {
             given: None,
             allowed: CHUNK_BYTES_MAX,
         }),
-        Err(status) if matches!(status.code(), Code::Internal | Code::Unimplemented) => {
-            Err(OpError::Undecodable)
-        }
-        Err(_) => Err(OpError::CallerGone),
+        Err(status) => match status.code() {
+            Code::Internal | Code::Unimplemented => Err(OpError::Undecodable),
+            Code::ResourceExhausted => Err(OpError::NoRoom),
+            _ => Err(OpError::CallerGone),
+        },
     })
+}
+
+fn meter(extensions: &tonic::Extensions) -> Option<Arc<Meter>> {
+    extensions.get::<Arc<Meter>>().cloned()
 }
 
 fn arrivals(extensions: &tonic::Extensions) -> Arrivals {
@@ -330,7 +342,7 @@ impl VoicemailService for Voicemails {
         let has_id = request
             .metadata
             .as_ref()
-            .is_some_and(|metadata| !metadata.request_id.is_empty());
+            .is_some_and(|given| given.validate_only || !given.request_id.is_empty());
         let repeat = match has_id {
             true => Repeat::Safe,
             false => Repeat::Unsafe {
@@ -411,7 +423,9 @@ impl VoicemailService for Voicemails {
                     Err(error) => Err(to_status(OpError::Storage(error), Repeat::Safe)),
                 };
                 let is_over = next.is_err();
-                if sender.send(next).await.is_err() || is_over {
+                // A reader who takes nothing for long is given up.
+                let sent = tokio::time::timeout(IDLE_MAX, sender.send(next)).await;
+                if is_over || !matches!(sent, Ok(Ok(()))) {
                     return;
                 }
             }

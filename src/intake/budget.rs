@@ -22,30 +22,19 @@ pub struct Uploads(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    memory_max: u64,
+    memory: Budget,
     uploads_max: u64,
     spool_dir: PathBuf,
-    memory_used: AtomicU64,
     uploads: AtomicU64,
     spooled: AtomicU64,
-}
-
-impl Inner {
-    fn take_memory(&self, bytes: u64) -> bool {
-        let within = |used: u64| (used + bytes <= self.memory_max).then_some(used + bytes);
-        self.memory_used
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, within)
-            .is_ok()
-    }
 }
 
 impl Uploads {
     pub fn new(memory_bytes: u64, spool_bytes: u64, spool_dir: PathBuf) -> Uploads {
         Uploads(Arc::new(Inner {
-            memory_max: memory_bytes,
+            memory: Budget::new(memory_bytes),
             uploads_max: (memory_bytes + spool_bytes) / BYTES_MAX,
             spool_dir,
-            memory_used: AtomicU64::new(0),
             uploads: AtomicU64::new(0),
             spooled: AtomicU64::new(0),
         }))
@@ -63,21 +52,19 @@ impl Uploads {
         match admitted {
             Ok(_) => Ok(Reservation {
                 uploads: self.clone(),
-                memory: 0,
+                memory: self.0.memory.meter(),
             }),
             Err(_) => Err(self.refusal()),
         }
     }
 
-    /// A meter for a message that is read whole before anybody sees it.
-    pub fn meter(&self) -> Meter {
-        Meter {
-            uploads: self.clone(),
-            taken: AtomicU64::new(0),
-        }
+    /// The memory budget.
+    pub fn memory(&self) -> &Budget {
+        &self.0.memory
     }
 
-    fn refusal(&self) -> OpError {
+    /// What is said where there is no room.
+    pub fn refusal(&self) -> OpError {
         OpError::TooManyUploads {
             uploads_max: self.0.uploads_max,
             retry: RETRY_AFTER,
@@ -91,7 +78,7 @@ impl Uploads {
 
     /// Bytes of uploads in memory.
     pub fn memory_used(&self) -> u64 {
-        self.0.memory_used.load(Ordering::Relaxed)
+        self.0.memory.used()
     }
 
     /// Uploads that went to the spool so far.
@@ -100,31 +87,67 @@ impl Uploads {
     }
 }
 
-/// Counts the bytes of one message that is read whole, against the memory budget; given back when
-/// it is dropped.
+/// Bytes that may be held at once, over all calls.
+#[derive(Debug, Clone)]
+pub struct Budget(Arc<Bounded>);
+
+#[derive(Debug)]
+struct Bounded {
+    max: u64,
+    used: AtomicU64,
+}
+
+impl Budget {
+    pub fn new(max: u64) -> Budget {
+        let used = AtomicU64::new(0);
+        Budget(Arc::new(Bounded { max, used }))
+    }
+
+    pub fn used(&self) -> u64 {
+        self.0.used.load(Ordering::Relaxed)
+    }
+
+    /// Counts what one call holds of it.
+    pub fn meter(&self) -> Meter {
+        Meter {
+            budget: self.clone(),
+            taken: AtomicU64::new(0),
+        }
+    }
+}
+
+/// What one call holds of a budget; given back when it is dropped.
 #[derive(Debug)]
 pub struct Meter {
-    uploads: Uploads,
+    budget: Budget,
     taken: AtomicU64,
 }
 
 impl Meter {
-    pub fn take(&self, bytes: u64) -> Result<()> {
-        if self.uploads.0.take_memory(bytes) {
+    /// `false`, and nothing taken, where the budget is used up.
+    pub fn take(&self, bytes: u64) -> bool {
+        let bounded = &self.budget.0;
+        let within = |used: u64| (used + bytes <= bounded.max).then_some(used + bytes);
+        let is_taken = bounded
+            .used
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, within)
+            .is_ok();
+        if is_taken {
             self.taken.fetch_add(bytes, Ordering::SeqCst);
-            return Ok(());
         }
-        Err(self.uploads.refusal())
+        is_taken
+    }
+
+    /// All that was taken is held no more.
+    pub fn give_back(&self) {
+        let taken = self.taken.swap(0, Ordering::SeqCst);
+        self.budget.0.used.fetch_sub(taken, Ordering::SeqCst);
     }
 }
 
 impl Drop for Meter {
     fn drop(&mut self) {
-        let taken = self.taken.load(Ordering::SeqCst);
-        self.uploads
-            .0
-            .memory_used
-            .fetch_sub(taken, Ordering::SeqCst);
+        self.give_back();
     }
 }
 
@@ -132,17 +155,13 @@ impl Drop for Meter {
 #[derive(Debug)]
 pub struct Reservation {
     uploads: Uploads,
-    memory: u64,
+    memory: Meter,
 }
 
 impl Reservation {
     /// Takes `bytes` of the memory budget; `false` where it is used up.
-    pub(super) fn take_memory(&mut self, bytes: u64) -> bool {
-        let is_taken = self.uploads.0.take_memory(bytes);
-        if is_taken {
-            self.memory += bytes;
-        }
-        is_taken
+    pub(super) fn take_memory(&self, bytes: u64) -> bool {
+        self.memory.take(bytes)
     }
 
     /// Where its bytes go once the memory is used up.
@@ -154,10 +173,6 @@ impl Reservation {
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        self.uploads
-            .0
-            .memory_used
-            .fetch_sub(self.memory, Ordering::SeqCst);
         self.uploads.0.uploads.fetch_sub(1, Ordering::SeqCst);
     }
 }

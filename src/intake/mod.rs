@@ -7,7 +7,7 @@ mod budget;
 
 pub use arrivals::Arrivals;
 pub use body::Body;
-pub use budget::{Meter, Reservation, Uploads};
+pub use budget::{Budget, Meter, Reservation, Uploads};
 
 use std::pin::Pin;
 use std::time::Duration;

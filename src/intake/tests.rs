@@ -203,17 +203,14 @@ async fn an_upload_ends_after_120_seconds_in_all() {
 }
 
 #[test]
-fn a_message_that_is_read_whole_is_held_to_the_memory_budget() {
-    let uploads = uploads(100, BYTES_MAX);
-    let (first, second) = (uploads.meter(), uploads.meter());
-    assert!(first.take(60).is_ok());
-    assert!(second.take(40).is_ok());
-    assert!(matches!(
-        second.take(1),
-        Err(OpError::TooManyUploads { .. })
-    ));
-    drop(first);
-    assert!(second.take(60).is_ok());
-    drop(second);
-    assert_eq!(uploads.memory_used(), 0);
+fn a_budget_is_shared_by_meters_and_given_back() {
+    let budget = Budget::new(100);
+    let (first, second) = (budget.meter(), budget.meter());
+    assert!(first.take(60));
+    assert!(second.take(40));
+    assert!(!second.take(1));
+    first.give_back();
+    assert!(second.take(60));
+    drop((first, second));
+    assert_eq!(budget.used(), 0);
 }

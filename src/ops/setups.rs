@@ -272,7 +272,7 @@ fn save(tx: &mut dyn Tx, setup: &mut Setup, before: SetupStatus) -> Result<()> {
 
 /// The rules of a list of carrier names, for both create and update.
 pub fn carrier_faults(field: &str, names: &[String], empty_allowed: bool) -> Vec<Violation> {
-    use crate::domain::telephony::CARRIERS_MAX;
+    use crate::domain::telephony::{CARRIER_NAME_BYTES_MAX, CARRIERS_MAX};
     let mut faults = Vec::new();
     if names.is_empty() && !empty_allowed {
         faults.push(Violation::field(
@@ -281,15 +281,22 @@ pub fn carrier_faults(field: &str, names: &[String], empty_allowed: bool) -> Vec
         ));
     }
     if names.len() > CARRIERS_MAX {
-        faults.push(Violation::field(
+        return vec![Violation::field(
             field,
             format!(
                 "{} carriers were given; at most {CARRIERS_MAX} are allowed. Leave some out",
                 names.len()
             ),
-        ));
+        )];
     }
     for (at, name) in names.iter().enumerate() {
+        if name.len() > CARRIER_NAME_BYTES_MAX {
+            let why = format!(
+                "the name has {} bytes; at most {CARRIER_NAME_BYTES_MAX} are allowed",
+                name.len()
+            );
+            faults.push(Violation::field(format!("{field}[{at}]"), why));
+        }
         if names[..at].contains(name) {
             faults.push(Violation::field(
                 format!("{field}[{at}]"),

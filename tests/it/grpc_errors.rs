@@ -20,6 +20,7 @@ crate::on_both_databases!(
     use_cases_are_held_to_their_rules,
     setups_and_numbers_are_held_to_their_rules,
     update_masks_are_held_to_their_rules,
+    long_lists_and_broken_messages_are_refused_briefly,
     a_blind_repeat_of_a_stock_client_is_not_carried_out,
     a_database_that_is_broken_is_unavailable_and_says_nothing_internal,
 );
@@ -570,6 +571,57 @@ async fn update_masks_are_held_to_their_rules(engine: Engine) {
             "{path}"
         );
     }
+}
+
+async fn long_lists_and_broken_messages_are_refused_briefly(engine: Engine) {
+    let app = TestApp::start_api(engine).await;
+    let list = |request: pb::ListVoicemailsRequest| {
+        let mut client = app.voicemails();
+        async move { client.list_voicemails(request).await }
+    };
+    for (count, is_taken) in [(99, true), (100, true), (101, false), (900_000, false)] {
+        let request = pb::ListVoicemailsRequest {
+            statuses: vec![1; count],
+            ..Default::default()
+        };
+        let listed = list(request).await;
+        assert_eq!(listed.is_ok(), is_taken, "{count}");
+        if let Err(refused) = listed {
+            assert_eq!(bad_fields(&refused), ["statuses"]);
+            assert!(refused.message().len() < 500);
+        }
+    }
+    // Above what a small call may send at all.
+    let request = pb::ListVoicemailsRequest {
+        statuses: vec![1; 2_000_000],
+        ..Default::default()
+    };
+    assert_eq!(reason(&list(request).await.unwrap_err()), "INVALID_FIELD");
+    let carriers = (0..200_000).map(|n| format!("{n:06}")).collect();
+    let setup = pb::Setup {
+        carriers,
+        ..Default::default()
+    };
+    let request = pb::CreateSetupRequest {
+        setup: Some(setup),
+        request_id: String::new(),
+    };
+    let refused = app.telephony().create_setup(request).await.unwrap_err();
+    assert_eq!(reason(&refused), "INVALID_FIELD");
+    // A text that Postgres can't keep.
+    let request = pb::ListVoicemailsRequest {
+        request_id: "\0".to_owned(),
+        ..Default::default()
+    };
+    assert_eq!(
+        bad_fields(&list(request).await.unwrap_err()),
+        ["request_id"]
+    );
+    let labels = (0..300)
+        .map(|n| (format!("BAD{n}"), String::new()))
+        .collect();
+    let refused = app.send_stored(|m| m.labels = labels).await.unwrap_err();
+    assert_eq!(bad_fields(&refused), ["metadata.labels"]);
 }
 
 async fn a_blind_repeat_of_a_stock_client_is_not_carried_out(engine: Engine) {

@@ -17,6 +17,7 @@ crate::on_both_databases!(
     a_hundred_sends_with_one_request_id_give_one_voicemail_and_one_drop,
     validate_only_judges_everything_and_stores_nothing,
     a_caller_who_goes_away_in_mid_stream_leaves_nothing,
+    a_caller_who_takes_back_a_send_of_stored_audio_leaves_nothing,
     the_unary_twin_does_the_same,
     every_code_of_the_sandbox_ends_as_its_table_says,
     a_code_that_needs_time_ends_as_its_table_says,
@@ -119,6 +120,11 @@ async fn a_caller_who_goes_away_in_mid_stream_leaves_nothing(engine: Engine) {
     let mut client = app.voicemails();
     let call = tokio::spawn(async move { client.send_voicemail(stream).await });
     begun.await.unwrap();
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+    while app.uploads_in_progress().await == 0 {
+        assert!(tokio::time::Instant::now() < deadline);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
     call.abort();
     assert!(call.await.unwrap_err().is_cancelled());
     // The server has noticed once the upload's room is given back.
@@ -135,6 +141,32 @@ async fn a_caller_who_goes_away_in_mid_stream_leaves_nothing(engine: Engine) {
     .await;
     assert_eq!(app.database.count("SELECT count(*) FROM voicemails"), 0);
     assert_eq!(app.database.count("SELECT count(*) FROM audios"), audios);
+}
+
+async fn a_caller_who_takes_back_a_send_of_stored_audio_leaves_nothing(engine: Engine) {
+    let app = TestApp::start(engine).await;
+    let audio_id = app.sample_audio_id().await;
+    for _ in 0..20 {
+        let metadata = pb::SendVoicemailMetadata {
+            audio_id: audio_id.clone(),
+            ..app.metadata()
+        };
+        let (started, begun) = tokio::sync::oneshot::channel();
+        let stream = async_stream(messages(metadata, &[]), started);
+        let mut client = app.voicemails();
+        let call = tokio::spawn(async move { client.send_voicemail(stream).await });
+        begun.await.unwrap();
+        // Let the server come to wait for the end of the stream.
+        app.voicemails()
+            .list_voicemails(pb::ListVoicemailsRequest::default())
+            .await
+            .unwrap();
+        call.abort();
+        assert!(call.await.unwrap_err().is_cancelled());
+    }
+    // A call behind them on the same connection comes after their resets.
+    app.send_stored(|_| {}).await.unwrap();
+    assert_eq!(app.database.count("SELECT count(*) FROM voicemails"), 1);
 }
 
 /// These messages, then silence.

@@ -126,7 +126,9 @@ class Server:
         database_url: str | None = "new",
         config: str | None = None,
         roles: str | None = None,
+        log_filter: str | None = None,
     ) -> None:
+        self.log_filter = log_filter
         self.binary = BINARY
         self.folder = Path(tempfile.mkdtemp(prefix="server.", dir=SCRATCH))
         self.data_dir = data_dir or self.folder / "data"
@@ -157,6 +159,8 @@ class Server:
         }
         if self.database_url:
             env["DATABASE_URL"] = self.database_url
+        if self.log_filter:
+            env["RUST_LOG"] = self.log_filter
         if self.roles:
             env["RINGLESS_ROLES"] = self.roles
         if self.config:

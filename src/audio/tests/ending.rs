@@ -170,3 +170,15 @@ fn too_long_waits_for_the_end_only_behind_what_may_be_a_tag() {
         Err(Refusal::TooLong { counted })
     );
 }
+
+#[test]
+fn long_recordings_put_together_with_their_tags_are_too_long_and_not_damaged() {
+    // 128 kbit/s, so that what is not looked at behind the limit is far more than the junk that is allowed.
+    let frames: Vec<u8> = crate::audio::testing::frame(44_100, 9).repeat(1_920);
+    let joined = [frames.clone(), id3v1(), frames].concat();
+    assert!(
+        matches!(judge(&joined), Err(Refusal::TooLong { .. })),
+        "{:?}",
+        judge(&joined).err()
+    );
+}

@@ -24,6 +24,12 @@ impl Walk {
         let Some(first) = self.frames.first() else {
             return Err(Refusal::NotMp3 { found: self.guess });
         };
+        // Before the junk: behind what made it too long nothing was looked at any more.
+        if self.ticks > TICKS_MAX {
+            return Err(Refusal::TooLong {
+                counted: to_duration(self.ticks),
+            });
+        }
         let frame_bytes: u64 = self
             .frames
             .iter()
@@ -42,11 +48,6 @@ impl Walk {
         if self.ticks < TICKS_MIN {
             return Err(Refusal::TooShort {
                 duration: to_duration(self.ticks),
-            });
-        }
-        if self.ticks > TICKS_MAX {
-            return Err(Refusal::TooLong {
-                counted: to_duration(self.ticks),
             });
         }
         if self.first_is_vbr_header {

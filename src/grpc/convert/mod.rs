@@ -10,7 +10,7 @@ use std::time::Duration;
 use prost_types::{FieldMask, Timestamp};
 
 use crate::domain::ids::InvalidId;
-use crate::domain::names::{TextFault, check_request_id};
+use crate::domain::names::{TextFault, check_name, check_request_id};
 use crate::domain::phone::{PhoneError, PhoneNumber, PhoneRules};
 use crate::domain::time::Time;
 use crate::ops::error::{OpError, Result, Violation};
@@ -105,6 +105,14 @@ impl Fields {
     }
 
     /// Empty: not given.
+    pub fn optional_name(&mut self, field: &str, text: &str) -> Option<String> {
+        match text {
+            "" => None,
+            text => self.text(field, text, check_name),
+        }
+    }
+
+    /// Empty: not given.
     pub fn request_id(&mut self, field: &str, text: &str) -> Option<String> {
         match text {
             "" => None,
@@ -128,6 +136,16 @@ impl Fields {
         numbers: &[i32],
         from_code: fn(i16) -> Option<T>,
     ) -> Vec<T> {
+        if numbers.len() > LIST_MAX {
+            let given = numbers.len();
+            self.bad(
+                field,
+                format!(
+                    "{given} values were given; at most {LIST_MAX} are allowed. Leave some out"
+                ),
+            );
+            return Vec::new();
+        }
         let mut values = Vec::with_capacity(numbers.len());
         for (at, number) in numbers.iter().enumerate() {
             match i16::try_from(*number).ok().and_then(from_code) {
@@ -172,6 +190,19 @@ pub fn required_id<T>(
     fields.finish(id)
 }
 
+/// Values of a repeated filter, and paths of a mask.
+const LIST_MAX: usize = 100;
+/// Characters of what a caller gave that are repeated in an error.
+const SHOWN_MAX: usize = 64;
+
+/// What a caller gave, cut for an error's text.
+pub fn shown(text: &str) -> String {
+    match text.char_indices().nth(SHOWN_MAX) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
 pub const PAGE_SIZE_DEFAULT: i64 = 50;
 pub const PAGE_SIZE_MAX: i64 = 1_000;
 
@@ -193,6 +224,18 @@ impl Mask {
         fixed: &[&str],
     ) -> Mask {
         let paths = mask.map(|mask| mask.paths).unwrap_or_default();
+        if paths.len() > LIST_MAX {
+            let given = paths.len();
+            fields.bad(
+                "update_mask",
+                format!("it has {given} paths; at most {LIST_MAX} are allowed. Leave some out"),
+            );
+            return Mask {
+                paths: Vec::new(),
+                by_content: false,
+                all: false,
+            };
+        }
         let all = paths.iter().any(|path| path == "*");
         if all && paths.len() > 1 {
             fields.bad(
@@ -210,7 +253,10 @@ impl Mask {
             } else if !changeable.contains(&path.as_str()) {
                 fields.bad(
                     "update_mask",
-                    format!("`{path}` is no field; these can be changed: {known}"),
+                    format!(
+                        "`{}` is no field; these can be changed: {known}",
+                        shown(path)
+                    ),
                 );
             }
         }

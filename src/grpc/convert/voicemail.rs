@@ -134,10 +134,7 @@ fn to_attempt(attempt: Attempt) -> pb::Attempt {
 macro_rules! shared_filter {
     ($fields:expr, $request:expr, $rules:expr) => {{
         let fields: &mut Fields = $fields;
-        let request_id = match $request.request_id.as_str() {
-            "" => None,
-            text => Some(text.to_owned()),
-        };
+        let request_id = fields.request_id("request_id", &$request.request_id);
         for fault in labels::faults(&$request.labels) {
             fields.bad("labels", fault);
         }

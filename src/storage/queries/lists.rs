@@ -23,7 +23,6 @@ macro_rules! page {
 /// Every filter that is given, on a boxed query over `voicemails`.
 macro_rules! filtered {
     ($query:expr, $workspace:expr, $filter:expr) => {{
-        use diesel::dsl::exists;
         let filter: &$crate::storage::VoicemailFilter = $filter;
         let mut query = $query.filter(voicemails::workspace_id.eq($workspace.0));
         if let Some(id) = filter.use_case_id {
@@ -57,9 +56,8 @@ macro_rules! filtered {
                 .filter(voicemail_labels::workspace_id.eq($workspace.0))
                 .filter(voicemail_labels::key.eq(key.clone()))
                 .filter(voicemail_labels::value.eq(value.clone()))
-                .filter(voicemail_labels::create_time.eq(voicemails::create_time))
-                .filter(voicemail_labels::voicemail_id.eq(voicemails::id));
-            query = query.filter(exists(labelled));
+                .select(voicemail_labels::voicemail_id);
+            query = query.filter(voicemails::id.eq_any(labelled));
         }
         if let Some(time) = filter.create_time_from {
             query = query.filter(voicemails::create_time.ge(Ts(time)));

@@ -1,0 +1,40 @@
+"""What a log may hold: never a whole phone number, and the call's id on every line of a call."""
+
+import json
+import re
+
+import grpc
+from support import DEADLINE, MP3, Case, Server, fictional, use_case_api, vm
+
+# Any ten digits in a row that a phone number could be, with or without +1; ids are hexadecimal or hyphened.
+NUMBER = re.compile(r"(?<![0-9a-f-])\+?1?[2-9][0-9]{2}555[0-9]{4}(?![0-9a-f-])")
+
+
+class Logs(Case):
+    def test_no_line_holds_a_whole_number_and_every_line_of_a_call_its_id(self) -> None:
+        server = Server(log_filter="debug,h2=off,hyper=off,tower=off").start()
+        try:
+            client = server.client
+            assert client
+            found = client.use_cases.ListUseCases(use_case_api.ListUseCasesRequest(name="Demo"), timeout=DEADLINE)
+            use_case = found.use_cases[0].id
+            for last in (0, 50, 81):
+                client.until_end(client.send(use_case, fictional(last), MP3, request_id=f"log-{last}").id)
+            for refused in (fictional(3) + "9", "+442071838750"):
+                with self.assertRaises(grpc.RpcError):
+                    client.send(use_case, refused, MP3, metadata=(("x-request-id", fictional(4)),))
+            with self.assertRaises(grpc.RpcError):
+                client.voicemails.GetVoicemail(vm.GetVoicemailRequest(voicemail_id=fictional(5)), timeout=DEADLINE)
+        finally:
+            server.kill()
+        lines = [line for line in server.output().splitlines() if line.startswith("{")]
+        self.assertGreater(len(lines), 10)
+        calls = 0
+        for line in lines:
+            self.assertIsNone(NUMBER.search(line), line)
+            span = json.loads(line).get("span", {})
+            if span.get("name") == "call":
+                calls += 1
+                self.assertTrue(span.get("request.id"), line)
+                self.assertTrue(span.get("rpc.method"), line)
+        self.assertGreater(calls, 5)
