@@ -19,6 +19,8 @@ use tonic::service::Routes;
 use tonic::{Response, Status};
 use tonic_health::pb::health_server::{Health, HealthServer};
 
+pub use body::UNARY_BYTES_MAX;
+pub use convert::LIST_MAX;
 pub use layer::{CallLayer, UNDECODED_BYTES_MAX};
 pub use page_token::PageTokens;
 pub use status::{DOMAIN, Repeat, to_status};

@@ -62,6 +62,20 @@ fn every_limit_is_the_programs() {
             "One message",
             format!("{} MiB", grpc::DECODED_BYTES_MAX / 1_024 / 1_024),
         ),
+        ("One message", grouped(grpc::UNARY_BYTES_MAX)),
+        (
+            "A call in one message",
+            format!("{} s", intake::TOTAL_MAX.as_secs()),
+        ),
+        (
+            "Messages that are not whole yet",
+            format!("{} MiB", grpc::UNDECODED_BYTES_MAX / 1_024 / 1_024),
+        ),
+        (
+            "Values of one filter, paths of an update mask",
+            grpc::LIST_MAX.to_string(),
+        ),
+        ("A report", grouped(report::SLICES_MAX as u64)),
         (
             "Wait for a byte of an upload",
             format!("{} s", intake::IDLE_MAX.as_secs()),

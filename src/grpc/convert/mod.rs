@@ -191,7 +191,7 @@ pub fn required_id<T>(
 }
 
 /// Values of a repeated filter, and paths of a mask.
-const LIST_MAX: usize = 100;
+pub const LIST_MAX: usize = 100;
 /// Characters of what a caller gave that are repeated in an error.
 const SHOWN_MAX: usize = 64;
 
