@@ -9,6 +9,7 @@ mod delivery_steps;
 mod grpc_audio;
 mod grpc_errors;
 mod grpc_lists;
+mod grpc_resources;
 mod grpc_sending;
 mod indexes;
 mod migrations;

@@ -3,8 +3,9 @@
 import json
 import re
 
+from support import DEADLINE, MP3, Case, Server, api, fictional, use_case_api
+
 import grpc
-from support import DEADLINE, MP3, Case, Server, fictional, use_case_api, vm
 
 # Any ten digits in a row that a phone number could be, with or without +1; ids are hexadecimal or hyphened.
 NUMBER = re.compile(r"(?<![0-9a-f-])\+?1?[2-9][0-9]{2}555[0-9]{4}(?![0-9a-f-])")
@@ -22,9 +23,11 @@ class Logs(Case):
                 client.until_end(client.send(use_case, fictional(last), MP3, request_id=f"log-{last}").id)
             for refused in (fictional(3) + "9", "+442071838750"):
                 with self.assertRaises(grpc.RpcError):
-                    client.send(use_case, refused, MP3, metadata=(("x-request-id", fictional(4)),))
+                    client.send(use_case, refused, MP3)
             with self.assertRaises(grpc.RpcError):
-                client.voicemails.GetVoicemail(vm.GetVoicemailRequest(voicemail_id=fictional(5)), timeout=DEADLINE)
+                request = api.GetVoicemailRequest(voicemail_id=fictional(5))
+                named = (("x-request-id", fictional(4)),)  # an id that a caller chose badly
+                client.voicemails.GetVoicemail(request, timeout=DEADLINE, metadata=named)
         finally:
             server.kill()
         lines = [line for line in server.output().splitlines() if line.startswith("{")]
