@@ -16,7 +16,8 @@ use super::status::{Repeat, to_status};
 use crate::intake::{Arrivals, IDLE_MAX, Meter, TOTAL_MAX, Uploads};
 use crate::ops::error::OpError;
 
-/// Bytes of all messages of a unary call but CreateVoicemail's.
+/// Bytes of all messages of a call but CreateVoicemail and the two uploads: of one unary message, or
+/// of a whole stream of reflection.
 pub const UNARY_BYTES_MAX: u64 = 1_024 * 1_024;
 
 /// How a method's request is read.
@@ -55,7 +56,7 @@ pub struct Watched {
     pub limits: Limits,
 }
 
-/// The time and size limits of a request that is read whole.
+/// How long a request has been read, and how much of it.
 pub struct Limits {
     started: Instant,
     timer: Pin<Box<Sleep>>,
@@ -76,7 +77,8 @@ impl Limits {
 impl Watched {
     fn count(&mut self, bytes: u64) -> Result<(), OpError> {
         self.limits.bytes += bytes;
-        if self.reading == Reading::Whole && self.limits.bytes > UNARY_BYTES_MAX {
+        let is_small = matches!(self.reading, Reading::Whole | Reading::Foreign);
+        if is_small && self.limits.bytes > UNARY_BYTES_MAX {
             return Err(OpError::Undecodable);
         }
         match self.meter.take(bytes) {
@@ -152,5 +154,151 @@ impl http_body::Body for Watched {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::time::Duration;
+
+    use tonic::Code;
+
+    use super::*;
+    use crate::intake::Budget;
+
+    /// Frames, then silence or an end.
+    struct Played {
+        frames: VecDeque<usize>,
+        then: Then,
+    }
+
+    #[derive(Clone, Copy, PartialEq)]
+    enum Then {
+        Silence,
+        End,
+        Reset,
+    }
+
+    impl http_body::Body for Played {
+        type Data = Bytes;
+        type Error = Status;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+            match (self.frames.pop_front(), self.then) {
+                (Some(size), _) => Poll::Ready(Some(Ok(Frame::data(vec![0; size].into())))),
+                (None, Then::Silence) => Poll::Pending,
+                (None, Then::End | Then::Reset) => Poll::Ready(None),
+            }
+        }
+
+        fn is_end_stream(&self) -> bool {
+            self.frames.is_empty() && self.then == Then::End
+        }
+    }
+
+    fn watched(reading: Reading, frames: &[usize], then: Then, budget: &Budget) -> Watched {
+        let frames = frames.iter().copied().collect();
+        Watched {
+            body: Body::new(Played { frames, then }),
+            reading,
+            arrivals: Arrivals::new(),
+            meter: Arc::new(budget.meter()),
+            uploads: Uploads::new(0, 0, std::env::temp_dir()),
+            limits: Limits::new(),
+        }
+    }
+
+    /// Reads to the end, or to an error.
+    async fn read(mut body: Watched) -> Result<u64, Code> {
+        let mut bytes = 0;
+        loop {
+            let frame =
+                std::future::poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await;
+            match frame {
+                None => return Ok(bytes),
+                Some(Ok(frame)) => bytes += frame.data_ref().map_or(0, |data| data.len() as u64),
+                Some(Err(status)) => return Err(status.code()),
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_in_one_message_ends_after_30_seconds_of_silence() {
+        let budget = Budget::new(1_000);
+        for reading in [Reading::Whole, Reading::WholeWithAudio] {
+            let start = Instant::now();
+            let ended = read(watched(reading, &[10], Then::Silence, &budget)).await;
+            assert_eq!(
+                (ended, start.elapsed()),
+                (Err(Code::DeadlineExceeded), IDLE_MAX)
+            );
+        }
+        // An upload has its limits elsewhere, and health may be watched for ever.
+        for reading in [Reading::Stream, Reading::Foreign] {
+            let silent = read(watched(reading, &[10], Then::Silence, &budget));
+            assert!(tokio::time::timeout(TOTAL_MAX * 2, silent).await.is_err());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_in_one_message_ends_after_120_seconds_in_all() {
+        let body = watched(Reading::Whole, &[], Then::Silence, &Budget::new(1_000));
+        let arrivals = body.arrivals.clone();
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(Duration::from_secs(7)).await;
+                arrivals.note();
+            }
+        });
+        let start = Instant::now();
+        assert_eq!(read(body).await, Err(Code::DeadlineExceeded));
+        assert_eq!(start.elapsed(), TOTAL_MAX);
+    }
+
+    #[tokio::test]
+    async fn a_small_call_has_at_most_one_mebibyte() {
+        const MAX: usize = UNARY_BYTES_MAX as usize;
+        let budget = Budget::new(u64::MAX);
+        for reading in [Reading::Whole, Reading::Foreign] {
+            for (last, wanted) in [
+                (0, Ok(MAX as u64 - 1)),
+                (1, Ok(MAX as u64)),
+                (2, Err(Code::InvalidArgument)),
+            ] {
+                let body = watched(reading, &[MAX - 1, last], Then::End, &budget);
+                assert_eq!(read(body).await, wanted, "{reading:?} {last}");
+            }
+        }
+        let audio = watched(Reading::WholeWithAudio, &[MAX, 1], Then::End, &budget);
+        assert_eq!(read(audio).await, Ok(MAX as u64 + 1));
+    }
+
+    #[tokio::test]
+    async fn what_is_not_whole_yet_is_held_to_its_budget_over_all_calls() {
+        let budget = Budget::new(100);
+        let held = budget.meter();
+        assert!(held.take(41));
+        for (size, wanted) in [
+            (58, Ok(58)),
+            (59, Ok(59)),
+            (60, Err(Code::ResourceExhausted)),
+        ] {
+            let body = watched(Reading::Stream, &[size], Then::End, &budget);
+            assert_eq!(read(body).await, wanted, "{size}");
+        }
+        assert_eq!(budget.used(), 41, "what a call held is given back");
+    }
+
+    #[tokio::test]
+    async fn a_reset_is_no_end() {
+        let budget = Budget::new(100);
+        let ended = read(watched(Reading::Stream, &[10], Then::End, &budget)).await;
+        assert_eq!(ended, Ok(10));
+        let reset = read(watched(Reading::Stream, &[10], Then::Reset, &budget)).await;
+        assert_eq!(reset, Err(Code::Aborted));
     }
 }

@@ -270,12 +270,6 @@ fn passing(error: &OpError) -> Option<Wire> {
         )
         .with("uploads_max", uploads_max)
         .retry(*retry),
-        OpError::NoRoom => Wire::new(
-            Code::ResourceExhausted,
-            ErrorReason::TooManyUploads,
-            "there is no room for more messages just now. Come again in 2 s",
-        )
-        .retry(Duration::from_secs(2)),
         OpError::QueueFull { allowed } => Wire::new(
             Code::ResourceExhausted,
             ErrorReason::QueueFull,

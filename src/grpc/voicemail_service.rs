@@ -19,7 +19,9 @@ use super::status::refuse_blind_repeat;
 use super::{Answer, Api, Repeat, answer, pb, to_status};
 use crate::audio::{BYTES_MAX, Judge, Refusal};
 use crate::domain::ids::{AudioId, VoicemailId};
-use crate::intake::{Arrivals, Body, CHUNK_BYTES_MAX, IDLE_MAX, Incoming, Meter, Part, Received};
+use crate::intake::{
+    Arrivals, Body, CHUNK_BYTES_MAX, IDLE_MAX, Incoming, Meter, Part, Received, Uploads,
+};
 use crate::ops::error::{OpError, Result, Violation};
 use crate::ops::send_voicemail::{Accepted, AudioInput, Draft, Judged, accept, judge, time_faults};
 use crate::ops::{audio, report, voicemails};
@@ -40,13 +42,16 @@ impl Voicemails {
         let mut repeat = Repeat::Unsafe {
             method: "SendVoicemail",
         };
-        let parts = parts(stream, meter(&extensions), |message| {
-            match message.payload {
+        let parts = parts(
+            stream,
+            meter(&extensions),
+            &self.0.uploads,
+            |message| match message.payload {
                 Some(SendPayload::Metadata(metadata)) => Part::Metadata(metadata),
                 Some(SendPayload::AudioChunk(chunk)) => Part::Chunk(chunk),
                 None => Part::Nothing,
-            }
-        });
+            },
+        );
         let mut incoming = Incoming::new(parts, arrivals(&extensions));
         let done = async {
             let draft = self.read_draft(incoming.metadata().await?).await?;
@@ -189,13 +194,16 @@ impl Voicemails {
         request: Request<Streaming<pb::UploadAudioRequest>>,
     ) -> Result<pb::Audio> {
         let (_, extensions, stream) = request.into_parts();
-        let parts = parts(stream, meter(&extensions), |message| {
-            match message.payload {
+        let parts = parts(
+            stream,
+            meter(&extensions),
+            &self.0.uploads,
+            |message| match message.payload {
                 Some(UploadPayload::Metadata(metadata)) => Part::Metadata(metadata),
                 Some(UploadPayload::AudioChunk(chunk)) => Part::Chunk(chunk),
                 None => Part::Nothing,
-            }
-        });
+            },
+        );
         let mut incoming = Incoming::new(parts, arrivals(&extensions));
         let pb::UploadAudioMetadata {} = incoming.metadata().await?;
         let body = Body::new(self.0.uploads.admit()?);
@@ -266,12 +274,14 @@ struct Finished<'p> {
 fn parts<T, M>(
     stream: Streaming<T>,
     meter: Option<Arc<Meter>>,
+    uploads: &Uploads,
     part: impl Fn(T) -> Part<M> + Send,
 ) -> impl Stream<Item = Result<Part<M>>> + Send
 where
     T: Send + 'static,
     M: Send,
 {
+    let uploads = uploads.clone();
     stream.map(move |message| match message {
         Ok(message) => {
             // What is whole is counted by who takes it.
@@ -287,7 +297,7 @@ where
         }),
         Err(status) => match status.code() {
             Code::Internal | Code::Unimplemented => Err(OpError::Undecodable),
-            Code::ResourceExhausted => Err(OpError::NoRoom),
+            Code::ResourceExhausted => Err(uploads.refusal()),
             _ => Err(OpError::CallerGone),
         },
     })

@@ -26,7 +26,6 @@ struct Inner {
     uploads_max: u64,
     spool_dir: PathBuf,
     uploads: AtomicU64,
-    spooled: AtomicU64,
 }
 
 impl Uploads {
@@ -36,7 +35,6 @@ impl Uploads {
             uploads_max: (memory_bytes + spool_bytes) / BYTES_MAX,
             spool_dir,
             uploads: AtomicU64::new(0),
-            spooled: AtomicU64::new(0),
         }))
     }
 
@@ -79,11 +77,6 @@ impl Uploads {
     /// Bytes of uploads in memory.
     pub fn memory_used(&self) -> u64 {
         self.0.memory.used()
-    }
-
-    /// Uploads that went to the spool so far.
-    pub fn spooled(&self) -> u64 {
-        self.0.spooled.load(Ordering::Relaxed)
     }
 }
 
@@ -166,7 +159,6 @@ impl Reservation {
 
     /// Where its bytes go once the memory is used up.
     pub(super) fn spool_folder(&self) -> PathBuf {
-        self.uploads.0.spooled.fetch_add(1, Ordering::Relaxed);
         self.uploads.0.spool_dir.clone()
     }
 }

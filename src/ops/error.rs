@@ -140,8 +140,6 @@ pub enum OpError {
     },
     #[error("too many uploads at once")]
     TooManyUploads { uploads_max: u64, retry: Duration },
-    #[error("no room for more messages")]
-    NoRoom,
     #[error("the upload stalled")]
     UploadStalled {
         limit: Duration,

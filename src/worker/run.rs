@@ -16,7 +16,7 @@ use crate::ops::deliver::{
     self, CallPlan, Claimed, Delivering, NextMove, QuestionPlan, Recorded, Task, TaskKind,
 };
 use crate::ops::error::OpError;
-use crate::storage::Store;
+use crate::storage::{Error, Store};
 use crate::telemetry::Metrics;
 
 /// An even draw from 0 to 1.
@@ -124,8 +124,9 @@ impl Runner {
                 Ok(())
             }
             Ok(NextMove::Lost) => Ok(()),
-            // It may have been written, and no call was made: only we know.
-            Err(OpError::Storage(error)) => {
+            // It may have been written, and no call was made: only we know. What fails for another
+            // reason would fail again, so it waits for its lease's end.
+            Err(OpError::Storage(error @ (Error::Unavailable(_) | Error::CommitUnknown(_)))) => {
                 tracing::warn!(error = %error, "a call could not be begun");
                 self.never_called(task).await
             }
