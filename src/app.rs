@@ -9,12 +9,11 @@ use anyhow::{Context, bail};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio_stream::StreamExt;
-use tonic::transport::server::TcpIncoming;
 
 use crate::carrier::Registry;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::crash;
 use crate::domain::ids::WorkspaceId;
 use crate::grpc::{self, Api, ApiParts, CallLayer, PageTokens};
 use crate::http;
@@ -23,7 +22,7 @@ use crate::ops::deliver::Delivering;
 use crate::ops::error::OpError;
 use crate::ops::seed::{self, Seeded};
 use crate::readiness::Readiness;
-use crate::storage::{Error, Store, StoreOptions};
+use crate::storage::{Error, SchemaDifference, Store, StoreOptions};
 use crate::telemetry::Metrics;
 use crate::wake::Wake;
 use crate::worker::{Housekeeping, Runner, Worker};
@@ -34,11 +33,6 @@ pub const SAMPLE_MP3: &[u8] = include_bytes!("../assets/demo.mp3");
 const STOP_WITHIN: Duration = Duration::from_secs(25);
 /// What a round of the worker may take besides its polls before it counts as dead.
 const WORKER_SLACK: Duration = Duration::from_secs(15);
-/// After an accept that failed.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// Pings on an idle connection, so that a caller who vanished is noticed.
-const KEEPALIVE_EVERY: Duration = Duration::from_secs(30);
-const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A server that runs.
 pub struct Running {
@@ -58,10 +52,19 @@ pub struct Running {
 }
 
 impl Running {
-    /// Opens and migrates the database, seeds an empty one, binds the three addresses, and serves.
+    /// Opens the database and migrates it if it is to, seeds an empty one, binds the three addresses, and serves.
     pub async fn start(config: Config, clock: Clock) -> anyhow::Result<Running> {
-        let store = open_store(&config, clock).await?;
         let registry = Registry::new(&config.carriers, &config.data_dir);
+        Running::start_with(config, clock, registry).await
+    }
+
+    /// The same with these carriers in place of the configured ones.
+    pub async fn start_with(
+        config: Config,
+        clock: Clock,
+        registry: Registry,
+    ) -> anyhow::Result<Running> {
+        let store = open_store(&config, clock).await?;
         let seeded = match config.is_first_try && config.roles.api {
             true => seed_first(&store, &registry)
                 .await
@@ -118,7 +121,14 @@ impl Running {
             uploads: uploads.clone(),
             undecoded: Budget::new(grpc::UNDECODED_BYTES_MAX),
         };
-        servers.spawn(serve_grpc(routes, layer, grpc_listener, stop.clone()));
+        let limits = config.caller_connections;
+        servers.spawn(grpc::serve(
+            routes,
+            layer,
+            grpc_listener,
+            limits,
+            stop.clone(),
+        ));
         servers.spawn(serve_http(http::public(), http_listener, stop.clone()));
         let admin = http::Admin {
             readiness: readiness.clone(),
@@ -133,11 +143,15 @@ impl Running {
                 .keep_looking(store.clone(), metrics.clone()),
         );
         watchers.spawn(readiness.clone().tell_health(health, config.roles));
+        if let Some(bell) = store.bell() {
+            watchers.spawn(wake.clone().ring_others(bell.ringer()));
+            if config.roles.worker {
+                watchers.spawn(wake.clone().hear_others(bell, metrics.clone()));
+            }
+        }
         if config.roles.worker {
             let housekeeping = Housekeeping {
                 store: store.clone(),
-                wake: wake.clone(),
-                every: config.worker.poll,
             };
             watchers.spawn(housekeeping.run());
             let delivering = Delivering {
@@ -266,28 +280,41 @@ impl Running {
     }
 }
 
-/// Opens the database and brings its schema up to this program's.
+/// Opens the database and sees to it that its schema is this program's.
 async fn open_store(config: &Config, clock: Clock) -> anyhow::Result<Store> {
-    let place = || format!("the database {} can't be used", config.database_url);
-    let options = StoreOptions {
-        url: config.database_url.clone(),
+    let url = &config.database_url;
+    let place = || format!("the database {url} can't be used");
+    let store = Store::open(&StoreOptions {
+        url: url.clone(),
         connections: config.connections,
+        connection_age_max: config.connection_age_max,
         clock,
-    };
-    let store = Store::open(&options).with_context(place)?;
-    let applied = store.migrate().await.with_context(place)?;
-    if !applied.is_empty() {
-        tracing::info!(
-            migrations = applied.len(),
-            "the database's schema was brought up to date"
-        );
+    })
+    .with_context(place)?;
+    store.check_sessions().await.with_context(place)?;
+    if config.migrate {
+        crash::point("migrate.ready");
+        let applied = store.migrate().await.with_context(place)?;
+        crash::point("migrate.committed");
+        if !applied.is_empty() {
+            tracing::info!(
+                migrations = applied.len(),
+                "the database's schema was brought up to date"
+            );
+        }
     }
-    let unknown = store.schema_difference().await.with_context(place)?.unknown;
+    let SchemaDifference { missing, unknown } =
+        store.schema_difference().await.with_context(place)?;
     if !unknown.is_empty() {
         bail!(
-            "the database {} was migrated by a newer ringless ({}); use that one",
-            config.database_url,
+            "the database {url} was migrated by a newer ringless ({}); use that one",
             unknown.join(", ")
+        );
+    }
+    if !missing.is_empty() {
+        bail!(
+            "the database {url} lacks migrations ({}), and this start is told to make none; run `ringless migrate` first, as a role that may change the schema",
+            missing.join(", ")
         );
     }
     Ok(store)
@@ -322,37 +349,6 @@ async fn bind(what: &str, addr: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(addr).await.with_context(|| {
         format!("the {what} address {addr} can't be listened on; is another server there?")
     })
-}
-
-async fn serve_grpc(
-    routes: tonic::service::Routes,
-    layer: CallLayer,
-    listener: TcpListener,
-    mut stop: watch::Receiver<bool>,
-) -> anyhow::Result<()> {
-    // An accept that fails, for want of file handles say, is not tried again at once.
-    let incoming = TcpIncoming::from(listener)
-        .with_nodelay(Some(true))
-        .then(async |accepted| {
-            if accepted.is_err() {
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
-            accepted
-        });
-    tonic::transport::Server::builder()
-        .initial_stream_window_size(grpc::STREAM_WINDOW_BYTES)
-        .initial_connection_window_size(grpc::CONNECTION_WINDOW_BYTES)
-        .max_concurrent_streams(grpc::STREAMS_PER_CONNECTION_MAX)
-        .http2_keepalive_interval(Some(KEEPALIVE_EVERY))
-        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
-        .layer(layer)
-        .add_routes(routes)
-        .serve_with_incoming_shutdown(incoming, async move {
-            // An error means that the other end is gone, which is a stop too.
-            let _ = stop.wait_for(|stop| *stop).await;
-        })
-        .await
-        .context("the gRPC server failed")
 }
 
 async fn serve_http(

@@ -48,4 +48,9 @@ impl ManualClock {
     pub fn advance(&self, by: std::time::Duration) {
         self.0.store(self.now().plus(by).micros(), Ordering::SeqCst);
     }
+
+    /// Puts it to an instant, which may be an earlier one.
+    pub fn set(&self, time: Time) {
+        self.0.store(time.micros(), Ordering::SeqCst);
+    }
 }

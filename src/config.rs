@@ -36,11 +36,15 @@ pub struct Config {
     pub insecure_no_auth: bool,
     pub drain_delay: Duration,
     pub connections: u32,
+    pub connection_age_max: Duration,
+    /// The schema is brought up to date at the start.
+    pub migrate: bool,
     /// None is named in a file: the embedded sandbox, and an empty database is given a first setup.
     pub is_first_try: bool,
     pub carriers: BTreeMap<String, CarrierConfig>,
     pub numbers: PhoneRules,
     pub accept: AcceptConfig,
+    pub caller_connections: ConnectionLimits,
     pub worker: WorkerConfig,
     pub rules: Rules,
 }
@@ -59,6 +63,15 @@ pub struct AcceptConfig {
     pub upload_spool_bytes: u64,
     pub queue_max: u64,
     pub expire_after: Duration,
+}
+
+/// How long a caller's connection lasts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConnectionLimits {
+    /// Then it is told to go, give or take a fifth ...
+    pub age_max: Duration,
+    /// ... and what is under way on it may take this much longer.
+    pub grace: Duration,
 }
 
 /// The bounds of the worker.
@@ -81,6 +94,7 @@ pub struct Overrides {
     pub config: Option<PathBuf>,
     pub roles: Option<String>,
     pub drain_delay_seconds: Option<u64>,
+    pub no_migrate: bool,
     pub insecure_no_auth: bool,
     /// A person is watching, so nothing has to be drained.
     pub on_terminal: bool,
@@ -110,11 +124,17 @@ pub struct FileConfig {
 #[serde(deny_unknown_fields, default)]
 pub struct StorageSection {
     pub connections: u32,
+    pub connection_age_max_seconds: u64,
+    pub migrate: bool,
 }
 
 impl Default for StorageSection {
     fn default() -> Self {
-        StorageSection { connections: 10 }
+        StorageSection {
+            connections: 10,
+            connection_age_max_seconds: 600,
+            migrate: true,
+        }
     }
 }
 
@@ -141,6 +161,8 @@ pub struct AcceptSection {
     pub upload_spool_mib: u64,
     pub queue_max: u64,
     pub expire_after_seconds: u64,
+    pub connection_age_max_seconds: u64,
+    pub connection_grace_seconds: u64,
 }
 
 impl Default for AcceptSection {
@@ -150,6 +172,8 @@ impl Default for AcceptSection {
             upload_spool_mib: 8_192,
             queue_max: 10_000_000,
             expire_after_seconds: 72 * 3_600,
+            connection_age_max_seconds: 600,
+            connection_grace_seconds: 150,
         }
     }
 }
@@ -292,10 +316,18 @@ impl Config {
                 200,
             )?)
             .unwrap_or(2),
+            connection_age_max: Duration::from_secs(within(
+                "storage.connection_age_max_seconds",
+                file.storage.connection_age_max_seconds,
+                1,
+                DAY_SECONDS,
+            )?),
+            migrate: file.storage.migrate && !given.no_migrate,
             is_first_try,
             carriers,
             numbers: phone_rules(&file.numbers)?,
             accept: accept(&file.accept)?,
+            caller_connections: caller_connections(&file.accept)?,
             worker: worker(&file.worker)?,
             rules: rules(&file.delivery)?,
         };
@@ -423,6 +455,23 @@ fn accept(section: &AcceptSection) -> Result<AcceptConfig> {
             60,
             90 * DAY_SECONDS,
         )?),
+    })
+}
+
+fn caller_connections(section: &AcceptSection) -> Result<ConnectionLimits> {
+    let seconds =
+        |key: &str, value: u64, max: u64| within(key, value, 1, max).map(Duration::from_secs);
+    Ok(ConnectionLimits {
+        age_max: seconds(
+            "accept.connection_age_max_seconds",
+            section.connection_age_max_seconds,
+            DAY_SECONDS,
+        )?,
+        grace: seconds(
+            "accept.connection_grace_seconds",
+            section.connection_grace_seconds,
+            3_600,
+        )?,
     })
 }
 

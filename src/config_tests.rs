@@ -139,6 +139,9 @@ fn what_is_wrong_is_named_in_one_line() {
 fn each_bound_holds_at_both_ends() {
     for (key, min, max) in [
         ("[storage]\nconnections", 2, 200),
+        ("[storage]\nconnection_age_max_seconds", 1, 86_400),
+        ("[accept]\nconnection_age_max_seconds", 1, 86_400),
+        ("[accept]\nconnection_grace_seconds", 1, 3_600),
         ("[worker]\nin_flight_max", 1, 1_000),
         ("[worker]\npoll_seconds", 1, 60),
         ("[accept]\nupload_memory_mib", 8, 65_536),
@@ -156,6 +159,21 @@ fn each_bound_holds_at_both_ends() {
             assert!(build(value).is_err(), "{key} = {value}");
         }
     }
+}
+
+#[test]
+fn migrating_is_left_out_by_the_flag_or_the_file() {
+    let migrates = |flag, text| {
+        let given = Overrides {
+            no_migrate: flag,
+            ..Overrides::default()
+        };
+        let file = FileConfig::parse(text).expect("right");
+        Config::build(given, file).expect("right").migrate
+    };
+    assert!(migrates(false, ""));
+    assert!(!migrates(true, "storage.migrate = true"));
+    assert!(!migrates(false, "storage.migrate = false"));
 }
 
 #[test]

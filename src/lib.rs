@@ -19,9 +19,11 @@
 pub mod app;
 pub mod audio;
 pub mod carrier;
+pub mod chance;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod crash;
 pub mod domain;
 pub mod grpc;
 pub mod http;

@@ -37,6 +37,8 @@ pub struct State {
     pub closed: bool,
     /// The worker loop runs here and has not failed.
     pub worker: bool,
+    /// Carriers whose breakers are open: their queues wait. This process is ready all the same.
+    pub failing_carriers: Vec<String>,
 }
 
 impl State {
@@ -62,6 +64,7 @@ impl Readiness {
             draining: false,
             closed: false,
             worker: false,
+            failing_carriers: Vec::new(),
         };
         Readiness {
             state: Arc::new(watch::Sender::new(start)),
@@ -100,15 +103,18 @@ impl Readiness {
     pub async fn keep_looking(self, store: Store, metrics: Metrics) {
         loop {
             self.look(&store).await;
-            metrics.ready(self.state().is_ready());
+            let state = self.state();
+            metrics.ready(state.is_ready());
+            metrics.failing(&state.failing_carriers);
             tokio::time::sleep(LOOK_EVERY).await;
         }
     }
 
     pub async fn look(&self, store: &Store) {
-        let fault = match tokio::time::timeout(LOOK_TIMEOUT, database_fault(store)).await {
-            Ok(fault) => fault,
-            Err(_) => Some("the database does not answer in time"),
+        let looked = tokio::time::timeout(LOOK_TIMEOUT, look_at(store)).await;
+        let (fault, failing) = match looked.unwrap_or(Err("the database does not answer in time")) {
+            Ok(failing) => (None, Some(failing)),
+            Err(fault) => (Some(fault), None),
         };
         let last_round = *self.last_round();
         let worker = last_round.is_some_and(|at| at.elapsed() < self.worker_silence);
@@ -124,6 +130,8 @@ impl Readiness {
                 draining: state.draining,
                 closed: state.closed,
                 worker,
+                // What the database can't say now is as it was.
+                failing_carriers: failing.unwrap_or_else(|| state.failing_carriers.clone()),
             };
             let changed = *state != after;
             *state = after;
@@ -165,13 +173,19 @@ impl Readiness {
     }
 }
 
-async fn database_fault(store: &Store) -> Option<&'static str> {
-    if store.read::<_, Error, _>(|tx| tx.ping()).await.is_err() {
-        return Some("the database does not answer");
-    }
+/// The carriers that fail, or why the database can't be worked with.
+async fn look_at(store: &Store) -> Result<Vec<String>, &'static str> {
+    let pinged = store.read::<_, Error, _>(|tx| tx.ping()).await;
+    pinged.map_err(|_| "the database does not answer, or takes no writes")?;
     match store.schema_difference().await {
-        Ok(difference) if difference == Default::default() => None,
-        Ok(_) => Some("the database's schema is not this program's"),
-        Err(_) => Some("the database's schema can't be read"),
+        Ok(difference) if difference == Default::default() => {}
+        Ok(_) => return Err("the database's schema is not this program's"),
+        Err(_) => return Err("the database's schema can't be read"),
     }
+    let breakers = store.read::<_, Error, _>(|tx| tx.breakers()).await;
+    let breakers = breakers.map_err(|_| "the database does not answer")?;
+    Ok(breakers
+        .into_iter()
+        .map(|breaker| breaker.carrier)
+        .collect())
 }

@@ -59,6 +59,8 @@ struct Inner {
     uploads: Gauge,
     upload_memory_bytes: Gauge,
     ready: Gauge,
+    failing: Family<Labels<1>, Gauge>,
+    hears_others: Gauge,
 }
 
 /// Names and values of a metric's labels.
@@ -128,6 +130,18 @@ impl Metrics {
         );
         let ready = Gauge::default();
         registry.register("ready", "1 where /readyz says so", ready.clone());
+        let failing = Family::default();
+        registry.register(
+            "carrier_failing",
+            "1 for each carrier whose queue waits because it fails",
+            failing.clone(),
+        );
+        let hears_others = Gauge::default();
+        registry.register(
+            "hears_others",
+            "1 where this worker is woken at once by what other processes accept",
+            hears_others.clone(),
+        );
         Metrics(Arc::new(Inner {
             registry,
             calls,
@@ -138,6 +152,8 @@ impl Metrics {
             uploads,
             upload_memory_bytes,
             ready,
+            failing,
+            hears_others,
         }))
     }
 
@@ -185,6 +201,19 @@ impl Metrics {
         self.0.ready.set(i64::from(is_ready));
     }
 
+    pub fn hears_others(&self, is_so: bool) {
+        self.0.hears_others.set(i64::from(is_so));
+    }
+
+    /// The carriers that fail now, and no others.
+    pub fn failing(&self, carriers: &[String]) {
+        self.0.failing.clear();
+        for carrier in carriers {
+            let labels = Labels([("carrier", carrier.clone())]);
+            self.0.failing.get_or_create(&labels).set(1);
+        }
+    }
+
     /// The text of /metrics (OpenMetrics).
     pub fn text(&self) -> Result<String, std::fmt::Error> {
         let mut text = String::new();
@@ -212,6 +241,8 @@ mod tests {
         metrics.attempt("sandbox", OutcomeKind::Delivered);
         metrics.ended(Status::Failed, Some(FailureReason::AudioRejected));
         metrics.uploads(3, 4);
+        metrics.failing(&["old".to_owned()]);
+        metrics.failing(&["vendor".to_owned()]);
         let text = metrics.text().expect("writable");
         for line in [
             "ringless_calls_total{method=\"ringless.v1.VoicemailService/GetVoicemail\",code=\"Ok\"} 1",
@@ -220,8 +251,10 @@ mod tests {
             "ringless_attempts_total{carrier=\"sandbox\",outcome=\"Delivered\"} 1",
             "ringless_voicemails_ended_total{status=\"FAILED\",reason=\"audio_rejected\"} 1",
             "ringless_upload_memory_bytes 4",
+            "ringless_carrier_failing{carrier=\"vendor\"} 1",
         ] {
             assert!(text.contains(line), "{line} in\n{text}");
         }
+        assert!(!text.contains("old"), "{text}");
     }
 }

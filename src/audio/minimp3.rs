@@ -1,4 +1,4 @@
-//! The only unsafe code here: two calls into minimp3's C core, each with exactly one frame.
+//! The only unsafe code of this room: two calls into minimp3's C core, each with exactly one frame.
 //!
 //! # Safety argument
 //!

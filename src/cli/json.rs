@@ -206,6 +206,17 @@ pub fn setup(setup: &pb::Setup) -> Json {
         .text("status_detail", &setup.status_detail)
         .time("create_time", setup.create_time)
         .time("update_time", setup.update_time)
+        .put("pause", setup.pause.as_ref().map(pause))
+        .int32("starts_per_minute", setup.starts_per_minute)
+        .int32("in_flight_max", setup.in_flight_max)
+        .done()
+}
+
+fn pause(pause: &pb::SetupPause) -> Json {
+    Fields::default()
+        .kind("reason", pause.reason, kind!(PauseReason, pause.reason))
+        .text("carrier", &pause.carrier)
+        .time("since", pause.since)
         .done()
 }
 

@@ -1,7 +1,7 @@
 //! The command line: what each command takes, and which file answers it.
 //!
-//! `serve`, `migrate`, `config check` and `demo` run the service here; every other command is a
-//! client that talks to a running one over gRPC, through the same public API as any other caller.
+//! `serve`, `migrate`, `recover`, `config check` and `demo` run the service or touch its database
+//! here; every other command is a client that talks to a running one over gRPC, through the same public API as any other caller.
 //! Nothing here reaches into the database or the worker of a server.
 //!
 //! - [`client`]: the connection, and repeats of what may be repeated
@@ -20,6 +20,7 @@ mod json;
 mod numbers;
 mod pages;
 mod parse;
+mod recover;
 mod report;
 mod send;
 mod serve;
@@ -27,6 +28,8 @@ mod setups;
 mod show;
 mod use_cases;
 mod voicemails;
+
+pub use serve::until_stopped;
 
 use std::process::ExitCode;
 
@@ -80,6 +83,8 @@ enum Command {
     UseCase(use_cases::UseCaseCommand),
     /// Bring the database's schema up to date, and end
     Migrate(serve::MigrateArgs),
+    /// Put a database in order that was restored from a backup
+    Recover(recover::RecoverArgs),
     /// Look at the configuration without starting anything
     #[command(subcommand)]
     Config(serve::ConfigCommand),
@@ -113,6 +118,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Number(command) => numbers::run(command).await,
         Command::UseCase(command) => use_cases::run(command).await,
         Command::Migrate(args) => serve::migrate(args).await,
+        Command::Recover(args) => recover::run(args).await,
         Command::Config(command) => serve::config(command),
     };
     done.map(|()| ExitCode::SUCCESS)

@@ -11,6 +11,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::show;
 use crate::app::Running;
+use crate::carrier::Registry;
 use crate::clock::Clock;
 use crate::config::{Config, Overrides};
 use crate::storage::{Store, StoreOptions};
@@ -49,6 +50,9 @@ pub struct Settings {
     /// How long calls are still served after a stop began, so that load balancers notice [default: 5; 0 on a terminal]
     #[arg(long, value_name = "SECONDS")]
     drain_delay_seconds: Option<u64>,
+    /// Change nothing about the database's schema, and refuse one that is not this program's: see `ringless migrate`
+    #[arg(long)]
+    no_migrate: bool,
     /// Allow addresses that other machines can reach, though there is no access control yet
     #[arg(long)]
     insecure_no_auth: bool,
@@ -103,6 +107,7 @@ impl Settings {
             admin_addr: self.admin_addr,
             roles: self.roles,
             drain_delay_seconds: self.drain_delay_seconds,
+            no_migrate: self.no_migrate,
             insecure_no_auth: self.insecure_no_auth,
             on_terminal: std::io::stdout().is_terminal(),
             ..self.place.overrides()
@@ -112,7 +117,7 @@ impl Settings {
 }
 
 impl Place {
-    fn overrides(self) -> Overrides {
+    pub fn overrides(self) -> Overrides {
         Overrides {
             database_url: self.database_url,
             data_dir: self.data_dir,
@@ -126,9 +131,15 @@ impl Place {
 /// exit code is 0.
 pub async fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
     let config = args.settings.load()?;
+    let carriers = Registry::new(&config.carriers, &config.data_dir);
+    until_stopped(config, carriers).await
+}
+
+/// [`run`] with its settings read, and with these carriers.
+pub async fn until_stopped(config: Config, carriers: Registry) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::new()?;
     let mut running = tokio::select! {
-        running = Running::start(config, Clock::Database) => running?,
+        running = Running::start_with(config, Clock::Database, carriers) => running?,
         // Nothing is served yet, so there is nothing to drain.
         code = signals.next() => return Ok(code),
     };
@@ -195,9 +206,11 @@ pub async fn migrate(args: MigrateArgs) -> anyhow::Result<()> {
     let options = StoreOptions {
         url: config.database_url.clone(),
         connections: config.connections,
+        connection_age_max: config.connection_age_max,
         clock: Clock::Database,
     };
     let store = Store::open(&options).with_context(place)?;
+    store.check_sessions().await.with_context(place)?;
     let applied = store.migrate().await.with_context(place)?;
     for migration in &applied {
         show::say(format!("applied {migration}"))?;

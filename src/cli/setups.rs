@@ -17,7 +17,7 @@ pub enum SetupCommand {
     Get(OneArgs),
     /// List setups, newest first
     List(ListArgs),
-    /// Change a setup's name or carriers
+    /// Change a setup's name, carriers or limits
     Update(UpdateArgs),
     /// Delete a setup that has neither numbers nor use cases
     Delete(OneArgs),
@@ -25,7 +25,7 @@ pub enum SetupCommand {
     Approve(OneArgs),
     /// Keep a setup from sending until it is resumed
     Suspend(SuspendArgs),
-    /// Let a suspended setup send again
+    /// Let a suspended or paused setup send again
     Resume(OneArgs),
 }
 
@@ -44,6 +44,12 @@ pub struct CreateArgs {
     /// A name for people
     #[arg(long, default_value = "", hide_default_value = true)]
     name: String,
+    /// Hand-overs that may start within a minute, over all workers; 0: no limit
+    #[arg(long, value_name = "COUNT", default_value_t = 0)]
+    starts_per_minute: i32,
+    /// Hand-overs that may be under way at once, over all workers; 0: no limit
+    #[arg(long, value_name = "COUNT", default_value_t = 0)]
+    in_flight_max: i32,
     /// Makes a repeat safe; made here where none is given
     #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
     request_id: Option<String>,
@@ -75,7 +81,7 @@ pub struct ListArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(group = clap::ArgGroup::new("change").args(["name", "carriers"]).multiple(true).required(true))]
+#[command(group = clap::ArgGroup::new("change").args(["name", "carriers", "starts_per_minute", "in_flight_max"]).multiple(true).required(true))]
 pub struct UpdateArgs {
     #[command(flatten)]
     client: ClientArgs,
@@ -87,6 +93,12 @@ pub struct UpdateArgs {
     /// The new carriers, most preferred first. Other than sandbox ones make the setup PENDING again
     #[arg(long = "carrier", value_name = "NAME", value_delimiter = ',')]
     carriers: Option<Vec<String>>,
+    /// Hand-overs that may start within a minute, over all workers; 0: no limit
+    #[arg(long, value_name = "COUNT")]
+    starts_per_minute: Option<i32>,
+    /// Hand-overs that may be under way at once, over all workers; 0: no limit
+    #[arg(long, value_name = "COUNT")]
+    in_flight_max: Option<i32>,
     /// Print the setup as JSON
     #[arg(long)]
     json: bool,
@@ -125,7 +137,13 @@ fn say(is_json: bool, setup: Option<pb::Setup>) -> anyhow::Result<()> {
                 ("name", setup.display_name.clone()),
                 ("status", show::setup_status(setup.status)),
                 ("detail", setup.status_detail.clone()),
+                (
+                    "paused",
+                    setup.pause.as_ref().map(paused).unwrap_or_default(),
+                ),
                 ("carriers", setup.carriers.join(", ")),
+                ("starts a minute", limit(setup.starts_per_minute)),
+                ("under way at once", limit(setup.in_flight_max)),
                 ("created", show::time(setup.create_time)),
                 ("changed", show::time(setup.update_time)),
             ])
@@ -133,11 +151,31 @@ fn say(is_json: bool, setup: Option<pb::Setup>) -> anyhow::Result<()> {
     )
 }
 
+/// `CARRIER_FAILING, carrier vendor, since 2026-11-24T10:00:00Z`.
+fn paused(pause: &pb::SetupPause) -> String {
+    format!(
+        "{}, carrier {}, since {}",
+        show::pause_reason(pause.reason),
+        pause.carrier,
+        show::time(pause.since)
+    )
+}
+
+/// Empty where there is none.
+fn limit(limit: i32) -> String {
+    match limit {
+        0 => String::new(),
+        limit => format!("at most {limit}"),
+    }
+}
+
 async fn create(args: CreateArgs) -> anyhow::Result<()> {
     let mut service = args.client.connect().await?.telephony;
     let setup = pb::Setup {
         display_name: args.name,
         carriers: args.carriers,
+        starts_per_minute: args.starts_per_minute,
+        in_flight_max: args.in_flight_max,
         ..pb::Setup::default()
     };
     let request = pb::CreateSetupRequest {
@@ -194,12 +232,20 @@ async fn list(args: ListArgs) -> anyhow::Result<()> {
 async fn update(args: UpdateArgs) -> anyhow::Result<()> {
     let mut service = args.client.connect().await?.telephony;
     let mut paths = Vec::new();
-    paths.extend(args.name.is_some().then(|| "display_name".to_owned()));
-    paths.extend(args.carriers.is_some().then(|| "carriers".to_owned()));
+    for (is_given, path) in [
+        (args.name.is_some(), "display_name"),
+        (args.carriers.is_some(), "carriers"),
+        (args.starts_per_minute.is_some(), "starts_per_minute"),
+        (args.in_flight_max.is_some(), "in_flight_max"),
+    ] {
+        paths.extend(is_given.then(|| path.to_owned()));
+    }
     let setup = pb::Setup {
         id: args.id,
         display_name: args.name.unwrap_or_default(),
         carriers: args.carriers.unwrap_or_default(),
+        starts_per_minute: args.starts_per_minute.unwrap_or_default(),
+        in_flight_max: args.in_flight_max.unwrap_or_default(),
         ..pb::Setup::default()
     };
     let request = pb::UpdateSetupRequest {

@@ -158,6 +158,8 @@ short! {
     outcome: AttemptOutcome, "ATTEMPT_OUTCOME_";
     /// Of a setup.
     setup_status: SetupStatus, "SETUP_STATUS_";
+    /// Of a setup's pause.
+    pause_reason: PauseReason, "PAUSE_REASON_";
     /// Of a phone number.
     number_status: PhoneNumberStatus, "PHONE_NUMBER_STATUS_";
     /// Of a use case.

@@ -37,7 +37,8 @@ pub struct Delivery {
     pub end_time: Option<Time>,
     /// When a worker may next touch it; none at an end.
     pub next_time: Option<Time>,
-    /// Put aside because its setup or carrier can't send just now.
+    /// Put aside until an operator says what shall become of it: after a restore from a backup it
+    /// may have been sent already.
     pub held: bool,
     pub lease_token: Option<LeaseToken>,
     /// Tries that came to a passing error.
@@ -55,6 +56,8 @@ pub struct HandOver {
     pub id: HandOverId,
     pub workspace_id: WorkspaceId,
     pub voicemail_id: VoicemailId,
+    /// From 1, over the hand-overs of the voicemail.
+    pub number: i32,
     pub carrier: String,
     /// The full request; a repeat sends it byte for byte.
     pub request: Vec<u8>,
@@ -138,11 +141,37 @@ impl Delivery {
         self.end(Event::Cancelled, None, String::new(), now)
     }
 
-    /// It can't be sent now for a reason that somebody has to mend; it waits, and expires as usual.
+    /// It may have been sent already; nothing is done with it until an operator says what.
     pub fn hold(&mut self, why: String) {
         self.held = true;
         self.status_detail = why;
-        self.next_time = Some(self.expire_time);
+        self.lease_token = None;
+        self.next_time = None;
+    }
+
+    /// The operator's word on one that was held: it may be sent. What was under way is handed over anew.
+    pub fn release(&mut self, now: Time) -> Result<(), Refused> {
+        if self.status == Status::Sending {
+            self.status = apply(self.status, Event::PutBack)?;
+        }
+        self.held = false;
+        self.status_detail.clear();
+        self.wait_until(now);
+        Ok(())
+    }
+
+    /// The operator's word on one that was held: it is not sent again, and may have been delivered.
+    pub fn close(&mut self, now: Time) -> Result<(), Refused> {
+        if self.status == Status::Accepted {
+            self.status = apply(self.status, Event::Claimed)?;
+        }
+        let detail = "it may have been sent before the database was restored from a backup; it is not sent again";
+        self.end(
+            Event::InDoubt,
+            Some(FailureReason::CarrierAmbiguous),
+            detail.to_owned(),
+            now,
+        )
     }
 
     /// It can't be sent by this process now; it is looked at again `wait` from now, by any.
@@ -186,6 +215,13 @@ impl Delivery {
                 if hand_over.is_in_doubt() && reason.is_about_the_way() =>
             {
                 self.wait_in_doubt(hand_over, traits, None, context)
+            }
+            // It was not sent, and nothing is wrong with the message: it waits for the account.
+            Outcome::Rejected { reason }
+                if self.status == Status::Sending && reason.is_account_fault() =>
+            {
+                let why = format!("its carrier refuses our account ({})", reason.as_str());
+                self.put_back(with_words(&why, words), Duration::ZERO, context.now)
             }
             Outcome::Rejected { reason } => self.word(End::Because(*reason), words, context.now),
             Outcome::Taken { ask_after } => self.taken(hand_over, traits, *ask_after, context),
@@ -363,18 +399,20 @@ impl Delivery {
         }
         let calls = self.attempt_count.max(1).unsigned_abs() + hand_over.asks.unsigned_abs();
         let last = u32::try_from(context.rules.retry.waits.len()).unwrap_or(u32::MAX);
-        let wait = context
+        // The carrier's own wish may lengthen our wait and not shorten it: there is no bound of repeats
+        // in doubt but the growing waits between them.
+        let ours = context
             .rules
             .retry
-            .wait(calls.min(last), wait, context.chance);
+            .wait(calls.min(last), None, context.chance);
+        let wished = wait.map(|wait| wait.min(retry::CARRIER_WAIT_MAX));
+        let wait = ours
+            .unwrap_or(context.rules.no_sender_wait)
+            .max(wished.unwrap_or_default());
         self.status_detail =
             "the outcome of the hand-over is unknown; the carrier is asked, or sent the same request under the same key".to_owned();
         self.lease_token = None;
-        self.next_time = Some(
-            context
-                .now
-                .plus(wait.unwrap_or(context.rules.no_sender_wait)),
-        );
+        self.next_time = Some(context.now.plus(wait));
         Ok(())
     }
 

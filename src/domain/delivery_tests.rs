@@ -56,6 +56,7 @@ fn sending() -> (Delivery, HandOver) {
     delivery.begin_attempt("vendor", false, at(60));
     let hand_over = HandOver {
         id: HandOverId::generate(),
+        number: 1,
         workspace_id: delivery.workspace_id,
         voicemail_id: delivery.voicemail_id,
         carrier: "vendor".to_owned(),
@@ -314,13 +315,55 @@ fn a_sent_one_that_cannot_be_asked_about_waits_for_its_deadline() {
 }
 
 #[test]
-fn a_held_one_waits_until_it_expires() {
+fn a_held_one_waits_for_an_operator() {
     let mut delivery = accepted();
-    delivery.hold("setup is suspended".to_owned());
+    delivery.hold("held after a restore".to_owned());
     assert_eq!(
         (delivery.status, delivery.held, delivery.next_time),
-        (Status::Accepted, true, Some(delivery.expire_time))
+        (Status::Accepted, true, None)
     );
+}
+
+#[test]
+fn an_operator_lets_go_or_closes_what_was_held() {
+    for held in [accepted(), sending().0] {
+        let mut released = held.clone();
+        released.hold("held after a restore".to_owned());
+        let mut closed = released.clone();
+        released.release(at(1)).expect("it was held");
+        assert_eq!(
+            (released.status, released.held, released.next_time),
+            (Status::Accepted, false, Some(at(1)))
+        );
+        assert_eq!(released.lease_token, None);
+        closed.close(at(1)).expect("it was held");
+        assert_eq!(
+            (closed.status, closed.held, closed.failure_reason),
+            (
+                Status::Unconfirmed,
+                false,
+                Some(FailureReason::CarrierAmbiguous)
+            )
+        );
+    }
+}
+
+#[test]
+fn a_fault_of_the_account_is_no_end_and_uses_up_no_try() {
+    for reason in [FailureReason::CarrierAuth, FailureReason::InsufficientFunds] {
+        let (mut delivery, mut hand_over) = sending();
+        record(
+            &mut delivery,
+            &mut hand_over,
+            &Outcome::Rejected { reason },
+            NEITHER,
+            at(1),
+        );
+        assert_eq!(
+            (delivery.status, delivery.tries, delivery.next_time),
+            (Status::Accepted, 0, Some(at(1)))
+        );
+    }
 }
 
 #[test]

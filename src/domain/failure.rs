@@ -91,6 +91,14 @@ impl FailureReason {
                 | SenderSuspended
         )
     }
+
+    /// Our account with the carrier can't send: for every message, until somebody mends it.
+    pub fn is_account_fault(self) -> bool {
+        matches!(
+            self,
+            FailureReason::CarrierAuth | FailureReason::InsufficientFunds
+        )
+    }
 }
 
 #[cfg(test)]

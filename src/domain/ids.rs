@@ -1,5 +1,6 @@
 //! Ids: one type each over UUIDv7, so that a setup's id can't be passed for a use case's.
 
+use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 /// Why a text is no id.
@@ -67,6 +68,21 @@ ids! {
     LeaseToken,
 }
 
+impl HandOverId {
+    /// The id of a voicemail's `number`th hand-over: the same one each time it is asked for, so that a
+    /// carrier which was given it before a restore from a backup knows it again.
+    pub fn derive(voicemail: VoicemailId, number: i32) -> HandOverId {
+        let digest = Sha256::new()
+            .chain_update(b"ringless hand-over")
+            .chain_update(voicemail.uuid())
+            .chain_update(number.to_be_bytes())
+            .finalize();
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&digest[..16]);
+        HandOverId(uuid::Builder::from_custom_bytes(bytes).into_uuid())
+    }
+}
+
 /// The tenant a row belongs to. Until access control comes there is one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct WorkspaceId(pub i64);
@@ -94,6 +110,15 @@ mod tests {
         let id = VoicemailId::generate();
         assert_eq!(VoicemailId::parse(&id.to_string()), Ok(id));
         assert_eq!(id.uuid().get_version_num(), 7);
+    }
+
+    #[test]
+    fn a_hand_over_is_known_again_by_its_voicemail_and_number() {
+        let (one, other) = (VoicemailId::generate(), VoicemailId::generate());
+        assert_eq!(HandOverId::derive(one, 1), HandOverId::derive(one, 1));
+        assert_ne!(HandOverId::derive(one, 1), HandOverId::derive(one, 2));
+        assert_ne!(HandOverId::derive(one, 1), HandOverId::derive(other, 1));
+        assert_eq!(HandOverId::derive(one, 1).uuid().get_version_num(), 8);
     }
 
     #[test]

@@ -2,19 +2,23 @@
 //! Time and chance come in as arguments, so every rule can be tested as a table.
 
 pub mod attempt;
+pub mod breaker;
 pub mod delivery;
 pub mod doubt;
 pub mod failure;
 pub mod ids;
 pub mod labels;
 pub mod names;
+pub mod pace;
 pub mod phone;
 pub mod report;
 pub mod retry;
+pub mod room;
 pub mod sender;
 pub mod status;
 pub mod telephony;
 pub mod time;
+pub mod turns;
 pub mod use_case;
 pub mod voicemail;
 

@@ -1,5 +1,6 @@
 //! Telephony setups and sender numbers.
 
+use super::failure::FailureReason;
 use super::ids::{PhoneNumberId, SetupId, WorkspaceId};
 use super::phone::PhoneNumber;
 use super::time::Time;
@@ -18,8 +19,84 @@ pub struct Setup {
     pub carriers: Vec<String>,
     pub status: SetupStatus,
     pub status_detail: String,
+    /// Hand-overs that may start within a minute, spread evenly; 0: no limit.
+    pub starts_per_minute: i32,
+    /// Hand-overs under way at once, over all workers; 0: no limit.
+    pub in_flight_max: i32,
+    /// The engine has stopped its queue.
+    pub pause: Option<Pause>,
     pub create_time: Time,
     pub update_time: Time,
+}
+
+/// Why the engine has stopped a setup's queue. It is no status: it ends by ResumeSetup, or by itself
+/// once the carrier answers again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pause {
+    pub reason: PauseReason,
+    pub carrier: String,
+    pub since: Time,
+}
+
+/// The numbers are those of the proto enum `PauseReason` and of the database column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(i16)]
+pub enum PauseReason {
+    /// Its carrier fails again and again; it is tried now and then.
+    CarrierFailing = 1,
+    /// The carrier refuses our credentials.
+    CarrierAuth = 2,
+    /// The account with the carrier has no funds left.
+    InsufficientFunds = 3,
+}
+
+impl PauseReason {
+    pub fn from_code(code: i16) -> Option<PauseReason> {
+        [
+            PauseReason::CarrierFailing,
+            PauseReason::CarrierAuth,
+            PauseReason::InsufficientFunds,
+        ]
+        .into_iter()
+        .find(|reason| *reason as i16 == code)
+    }
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            PauseReason::CarrierFailing => "CARRIER_FAILING",
+            PauseReason::CarrierAuth => "CARRIER_AUTH",
+            PauseReason::InsufficientFunds => "INSUFFICIENT_FUNDS",
+        }
+    }
+
+    /// The pause that a carrier's refusal asks for: only an account's fault does.
+    pub fn of(reason: FailureReason) -> Option<PauseReason> {
+        match reason {
+            FailureReason::CarrierAuth => Some(PauseReason::CarrierAuth),
+            FailureReason::InsufficientFunds => Some(PauseReason::InsufficientFunds),
+            _ => None,
+        }
+    }
+}
+
+impl Setup {
+    /// Why its voicemails wait; `None`: they may be sent.
+    pub fn why_waiting(&self) -> Option<String> {
+        if self.status != SetupStatus::Approved {
+            let status = self.status.as_str();
+            return Some(format!(
+                "its setup is {status}; it waits until the setup is approved"
+            ));
+        }
+        self.pause.as_ref().map(|pause| {
+            format!(
+                "its setup is paused since {} ({}, carrier `{}`); it waits",
+                pause.since,
+                pause.reason.as_str(),
+                pause.carrier
+            )
+        })
+    }
 }
 
 /// The numbers are those of the proto enum `SetupStatus` and of the database column.

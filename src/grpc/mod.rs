@@ -6,6 +6,7 @@ mod convert;
 mod layer;
 mod page_token;
 pub mod pb;
+mod serve;
 mod status;
 mod telephony_service;
 mod use_case_service;
@@ -23,6 +24,7 @@ pub use body::UNARY_BYTES_MAX;
 pub use convert::LIST_MAX;
 pub use layer::{CallLayer, UNDECODED_BYTES_MAX};
 pub use page_token::PageTokens;
+pub use serve::serve;
 pub use status::{DOMAIN, Repeat, to_status};
 
 use crate::carrier::Registry;

@@ -55,10 +55,14 @@ impl Telephony {
         let statuses = fields.codes("statuses", &request.statuses, SetupStatus::from_code);
         fields.finish(Some(()))?;
         let page = self.0.page_tokens.page(&token, limit, &request, "setups")?;
-        let list =
-            move |api: &Api, tx: &mut dyn Tx| Ok(tx.list_setups(api.workspace, &statuses, page)?);
-        let found = self.0.read(list).await?;
-        let shown = |setup: Setup| to_setup(setups::shown(setup, &self.0.registry));
+        let list = move |api: &Api, tx: &mut dyn Tx| {
+            Ok((
+                tx.list_setups(api.workspace, &statuses, page)?,
+                tx.breakers()?,
+            ))
+        };
+        let (found, breakers) = self.0.read(list).await?;
+        let shown = |setup: Setup| to_setup(setups::shown(setup, &self.0.registry, &breakers));
         let arguments = (&request, "setups");
         let (setups, next_page_token) = self.0.page_tokens.fill(found, limit, arguments, shown);
         Ok(pb::ListSetupsResponse {

@@ -18,6 +18,7 @@ use super::pb::voicemail_service_server::VoicemailService;
 use super::status::refuse_blind_repeat;
 use super::{Answer, Api, Repeat, answer, pb, to_status};
 use crate::audio::{BYTES_MAX, Judge, Refusal};
+use crate::crash;
 use crate::domain::ids::{AudioId, VoicemailId};
 use crate::intake::{
     Arrivals, Body, CHUNK_BYTES_MAX, IDLE_MAX, Incoming, Meter, Part, Received, Uploads,
@@ -176,8 +177,12 @@ impl Voicemails {
         match self
             .0
             .store
-            .write(move |tx| accept(tx, &draft, &input, &api.accepting()))
-            .await?
+            .write(move |tx| {
+                let accepted = accept(tx, &draft, &input, &api.accepting());
+                crash::after("accept.written", accepted)
+            })
+            .await
+            .inspect(|_| crash::point("accept.committed"))?
         {
             Accepted::New(voicemail) => {
                 self.0.metrics.accepted();
@@ -218,8 +223,12 @@ impl Voicemails {
         let stored = self
             .0
             .store
-            .write(move |tx| audio::upload(tx, workspace, &audio, &bytes))
+            .write(move |tx| {
+                let stored = audio::upload(tx, workspace, &audio, &bytes);
+                crash::after("upload.written", stored)
+            })
             .await?;
+        crash::point("upload.committed");
         Ok(to_audio(stored))
     }
 
@@ -456,7 +465,7 @@ impl VoicemailService for Voicemails {
         let done = async {
             let id = voicemail_id(&request.get_ref().voicemail_id)?;
             self.0
-                .read(move |api, tx| voicemails::get(tx, api.workspace, id))
+                .read(move |api, tx| voicemails::explained(tx, api.workspace, id, &api.registry))
                 .await
         };
         answer(

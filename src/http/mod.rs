@@ -32,13 +32,19 @@ pub fn public() -> Router {
     Router::new().fallback(|| async { StatusCode::NOT_FOUND })
 }
 
-/// 200, or 503 with the reason.
+/// 200, with the carriers that fail; or 503 with the reason.
 async fn readyz(State(admin): State<Admin>) -> Response {
     let state = admin.readiness.state();
     match (state.draining, state.database_fault) {
         (true, _) => (StatusCode::SERVICE_UNAVAILABLE, "draining\n").into_response(),
         (false, Some(why)) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")).into_response(),
-        (false, None) => "ready\n".into_response(),
+        (false, None) => {
+            let failing = state.failing_carriers.iter();
+            let lines: String = failing
+                .map(|carrier| format!("carrier `{carrier}` fails: its queue waits\n"))
+                .collect();
+            format!("ready\n{lines}").into_response()
+        }
     }
 }
 

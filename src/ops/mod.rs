@@ -7,6 +7,7 @@ pub mod error;
 pub mod fingerprint;
 pub mod phone_numbers;
 pub mod queue;
+pub mod recover;
 pub mod report;
 pub mod seed;
 pub mod send_voicemail;

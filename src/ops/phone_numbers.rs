@@ -41,7 +41,7 @@ pub fn create(tx: &mut dyn Tx, workspace: WorkspaceId, new: &NewNumber) -> Resul
     if let Some(known) = find_created(tx, workspace, KIND, new.request_id.as_deref(), &content)? {
         return get(tx, workspace, known.into());
     }
-    let setup = super::setups::find(tx, workspace, new.setup_id, Lock::Share)?;
+    let setup = super::setups::find(tx, workspace, new.setup_id, Lock::Present)?;
     check_carriers(&new.carriers, &setup)?;
     let now = tx.now()?;
     let number = SenderNumber {
@@ -80,12 +80,12 @@ pub fn update(
     id: PhoneNumberId,
     change: &NumberChange,
 ) -> Result<SenderNumber> {
-    let mut number = find(tx, workspace, id, Lock::Update)?;
+    let mut number = find(tx, workspace, id, Lock::Change)?;
     if let Some(display_name) = &change.display_name {
         number.display_name.clone_from(display_name);
     }
     if let Some(carriers) = &change.carriers {
-        let setup = super::setups::find(tx, workspace, number.setup_id, Lock::Share)?;
+        let setup = super::setups::find(tx, workspace, number.setup_id, Lock::Present)?;
         check_carriers(carriers, &setup)?;
         number.carriers.clone_from(carriers);
     }
@@ -94,7 +94,7 @@ pub fn update(
 
 /// Refused while a use case has it.
 pub fn delete(tx: &mut dyn Tx, workspace: WorkspaceId, id: PhoneNumberId) -> Result<()> {
-    find(tx, workspace, id, Lock::Update)?;
+    find(tx, workspace, id, Lock::Whole)?;
     if tx.is_number_assigned(id)? {
         return Err(OpError::PhoneNumberInUse {
             phone_number_id: id,
@@ -112,7 +112,7 @@ pub fn set_status(
     id: PhoneNumberId,
     status: NumberStatus,
 ) -> Result<SenderNumber> {
-    let mut number = find(tx, workspace, id, Lock::Update)?;
+    let mut number = find(tx, workspace, id, Lock::Change)?;
     if number.status == status {
         return Ok(number);
     }

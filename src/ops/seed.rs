@@ -50,6 +50,8 @@ pub fn seed(
     let setup = NewSetup {
         display_name: SETUP.to_owned(),
         carriers: vec![SETUP.to_owned()],
+        starts_per_minute: 0,
+        in_flight_max: 0,
         request_id: None,
     };
     let setup = setups::create(tx, workspace, &setup, registry)?;

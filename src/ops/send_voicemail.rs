@@ -119,8 +119,8 @@ pub fn accept(
     }
     let now = tx.now()?;
     OpError::unless_empty(time_faults(draft.schedule_time, draft.expire_time, now))?;
-    let (use_case, _) = find_named(tx, draft, accepting.workspace, Lock::Share)?;
-    let setup = check_preconditions(tx, &use_case, accepting, Lock::Share)?;
+    let (use_case, _) = find_named(tx, draft, accepting.workspace, Lock::Present)?;
+    let setup = check_preconditions(tx, &use_case, accepting, Lock::Present)?;
     let sender = choose_sender(tx, draft, &use_case, &setup)?;
     accepting.queue.check(tx, accepting.workspace)?;
     let simulated = accepting.registry.all_simulated(&setup.carriers);

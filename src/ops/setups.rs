@@ -3,8 +3,9 @@
 use super::error::{OpError, Resource, Result, Violation};
 use super::fingerprint::Fingerprint;
 use crate::carrier::Registry;
+use crate::domain::breaker::Breaker;
 use crate::domain::ids::{SetupId, WorkspaceId};
-use crate::domain::telephony::{Setup, SetupStatus, status_after_carriers};
+use crate::domain::telephony::{Pause, PauseReason, Setup, SetupStatus, status_after_carriers};
 use crate::storage::{CreateRequest, Lock, Tx};
 
 /// What a caller gives of a setup, well-formed.
@@ -12,6 +13,10 @@ use crate::storage::{CreateRequest, Lock, Tx};
 pub struct NewSetup {
     pub display_name: String,
     pub carriers: Vec<String>,
+    /// 0: no limit.
+    pub starts_per_minute: i32,
+    /// 0: no limit.
+    pub in_flight_max: i32,
     pub request_id: Option<String>,
 }
 
@@ -20,6 +25,8 @@ pub struct NewSetup {
 pub struct SetupChange {
     pub display_name: Option<String>,
     pub carriers: Option<Vec<String>>,
+    pub starts_per_minute: Option<i32>,
+    pub in_flight_max: Option<i32>,
 }
 
 const KIND: &str = "setup";
@@ -30,14 +37,7 @@ pub fn create(
     new: &NewSetup,
     registry: &Registry,
 ) -> Result<Setup> {
-    let content = new
-        .carriers
-        .iter()
-        .fold(
-            Fingerprint::default().part(&new.display_name),
-            |hash, name| hash.part(name),
-        )
-        .finish();
+    let content = content(new);
     if let Some(known) = find_created(tx, workspace, KIND, new.request_id.as_deref(), &content)? {
         return get(tx, workspace, known.into(), registry);
     }
@@ -50,6 +50,9 @@ pub fn create(
         carriers: new.carriers.clone(),
         status: status_after_carriers(None, registry.all_simulated(&new.carriers)),
         status_detail: String::new(),
+        starts_per_minute: new.starts_per_minute,
+        in_flight_max: new.in_flight_max,
+        pause: None,
         create_time: now,
         update_time: now,
     };
@@ -62,7 +65,27 @@ pub fn create(
         setup.id.uuid(),
         content,
     )?;
-    Ok(shown(setup, registry))
+    let breakers = tx.breakers()?;
+    Ok(shown(setup, registry, &breakers))
+}
+
+/// What was asked for, to tell a repeat from a mistake. Limits count where they were given, so that
+/// a create from before there were limits is known again.
+fn content(new: &NewSetup) -> Vec<u8> {
+    let start = Fingerprint::default().part(&new.display_name);
+    let mut hash = new
+        .carriers
+        .iter()
+        .fold(start, |hash, name| hash.part(name));
+    for (name, limit) in [
+        ("starts_per_minute", new.starts_per_minute),
+        ("in_flight_max", new.in_flight_max),
+    ] {
+        if limit != 0 {
+            hash = hash.part(name).part(limit.to_be_bytes());
+        }
+    }
+    hash.finish()
 }
 
 pub fn get(
@@ -71,7 +94,9 @@ pub fn get(
     id: SetupId,
     registry: &Registry,
 ) -> Result<Setup> {
-    Ok(shown(find(tx, workspace, id, Lock::None)?, registry))
+    let setup = find(tx, workspace, id, Lock::None)?;
+    let breakers = tx.breakers()?;
+    Ok(shown(setup, registry, &breakers))
 }
 
 pub fn update(
@@ -81,7 +106,7 @@ pub fn update(
     change: &SetupChange,
     registry: &Registry,
 ) -> Result<Setup> {
-    let mut setup = find(tx, workspace, id, Lock::Update)?;
+    let mut setup = find(tx, workspace, id, Lock::Change)?;
     let before = setup.status;
     if let Some(display_name) = &change.display_name {
         setup.display_name.clone_from(display_name);
@@ -91,15 +116,24 @@ pub fn update(
         if *carriers != setup.carriers {
             setup.status = status_after_carriers(Some(before), registry.all_simulated(carriers));
             setup.carriers.clone_from(carriers);
+            // A pause is about a carrier: it goes with it.
+            setup.pause = setup
+                .pause
+                .filter(|pause| setup.carriers.contains(&pause.carrier));
         }
     }
-    save(tx, &mut setup, before)?;
-    Ok(shown(setup, registry))
+    if let Some(limit) = change.starts_per_minute {
+        setup.starts_per_minute = limit;
+    }
+    if let Some(limit) = change.in_flight_max {
+        setup.in_flight_max = limit;
+    }
+    saved(tx, setup, before, registry)
 }
 
 /// Refused while it has living numbers or use cases, or voicemails on their way.
 pub fn delete(tx: &mut dyn Tx, workspace: WorkspaceId, id: SetupId) -> Result<()> {
-    find(tx, workspace, id, Lock::Update)?;
+    find(tx, workspace, id, Lock::Whole)?;
     if tx.is_setup_in_use(workspace, id)? {
         return Err(OpError::SetupInUse { setup_id: id });
     }
@@ -114,10 +148,10 @@ pub fn approve(
     id: SetupId,
     registry: &Registry,
 ) -> Result<Setup> {
-    let mut setup = find(tx, workspace, id, Lock::Update)?;
+    let mut setup = find(tx, workspace, id, Lock::Change)?;
     let before = setup.status;
     match before {
-        SetupStatus::Approved => return Ok(shown(setup, registry)),
+        SetupStatus::Approved => return get(tx, workspace, id, registry),
         SetupStatus::Suspended => {
             return Err(OpError::SetupNotApproved {
                 setup_id: id,
@@ -127,8 +161,7 @@ pub fn approve(
         SetupStatus::Pending => setup.status = SetupStatus::Approved,
     }
     setup.status_detail.clear();
-    save(tx, &mut setup, before)?;
-    Ok(shown(setup, registry))
+    saved(tx, setup, before, registry)
 }
 
 /// APPROVED becomes SUSPENDED; the reason is shown as `status_detail`. A suspended one takes the
@@ -140,7 +173,7 @@ pub fn suspend(
     reason: &str,
     registry: &Registry,
 ) -> Result<Setup> {
-    let mut setup = find(tx, workspace, id, Lock::Update)?;
+    let mut setup = find(tx, workspace, id, Lock::Change)?;
     let before = setup.status;
     if before == SetupStatus::Pending {
         return Err(OpError::SetupNotApproved {
@@ -150,37 +183,48 @@ pub fn suspend(
     }
     setup.status = SetupStatus::Suspended;
     reason.clone_into(&mut setup.status_detail);
-    save(tx, &mut setup, before)?;
-    Ok(shown(setup, registry))
+    saved(tx, setup, before, registry)
 }
 
-/// SUSPENDED becomes APPROVED; an approved one stays, a pending one is refused. What waited is let go by
-/// the worker, in batches.
+/// SUSPENDED becomes APPROVED; an approved one stays, a pending one is refused. A pause for an account's
+/// fault ends, and open breakers of the setup's carriers are tried at once.
 pub fn resume(
     tx: &mut dyn Tx,
     workspace: WorkspaceId,
     id: SetupId,
     registry: &Registry,
 ) -> Result<Setup> {
-    let mut setup = find(tx, workspace, id, Lock::Update)?;
+    let mut setup = find(tx, workspace, id, Lock::Change)?;
     let before = setup.status;
     match before {
-        SetupStatus::Approved => return Ok(shown(setup, registry)),
+        SetupStatus::Approved => {}
         SetupStatus::Pending => {
             return Err(OpError::SetupNotApproved {
                 setup_id: id,
                 status: before,
             });
         }
-        SetupStatus::Suspended => setup.status = SetupStatus::Approved,
+        SetupStatus::Suspended => {
+            setup.status = SetupStatus::Approved;
+            setup.status_detail.clear();
+        }
     }
-    setup.status_detail.clear();
-    save(tx, &mut setup, before)?;
-    Ok(shown(setup, registry))
+    let now = tx.now()?;
+    for mut breaker in tx.breakers()? {
+        if setup.carriers.contains(&breaker.carrier) {
+            breaker.next_trial_time = now;
+            tx.save_trial(&breaker)?;
+        }
+    }
+    if setup.pause.take().is_none() && before == SetupStatus::Approved {
+        return get(tx, workspace, id, registry);
+    }
+    saved(tx, setup, before, registry)
 }
 
-/// A setup as it is shown: with word of carriers that are gone from the configuration.
-pub fn shown(mut setup: Setup, registry: &Registry) -> Setup {
+/// A setup as it is shown: with word of carriers that are gone from the configuration, and paused
+/// while every carrier that it could use fails.
+pub fn shown(mut setup: Setup, registry: &Registry, breakers: &[Breaker]) -> Setup {
     let gone: Vec<String> = setup
         .carriers
         .iter()
@@ -197,7 +241,29 @@ pub fn shown(mut setup: Setup, registry: &Registry) -> Setup {
             false => format!("{}; {note}", setup.status_detail),
         };
     }
+    if setup.pause.is_none() {
+        setup.pause = failing(&setup, registry, breakers);
+    }
     setup
+}
+
+/// The pause of a setup whose carriers all fail.
+fn failing(setup: &Setup, registry: &Registry, breakers: &[Breaker]) -> Option<Pause> {
+    let known: Vec<&String> = setup
+        .carriers
+        .iter()
+        .filter(|name| registry.find(name).is_some())
+        .collect();
+    let open: Vec<&Breaker> = known
+        .iter()
+        .filter_map(|name| breakers.iter().find(|breaker| breaker.carrier == **name))
+        .collect();
+    let first = open.first().filter(|_| open.len() == known.len())?;
+    Some(Pause {
+        reason: PauseReason::CarrierFailing,
+        carrier: first.carrier.clone(),
+        since: first.since,
+    })
 }
 
 pub fn find(tx: &mut dyn Tx, workspace: WorkspaceId, id: SetupId, lock: Lock) -> Result<Setup> {
@@ -265,9 +331,17 @@ fn check_carriers(names: &[String], registry: &Registry) -> Result<()> {
     }
 }
 
-fn save(tx: &mut dyn Tx, setup: &mut Setup, before: SetupStatus) -> Result<()> {
+/// Writes it and shows it.
+fn saved(
+    tx: &mut dyn Tx,
+    mut setup: Setup,
+    before: SetupStatus,
+    registry: &Registry,
+) -> Result<Setup> {
     setup.update_time = tx.now()?;
-    Ok(tx.update_setup(setup, before)?)
+    tx.update_setup(&setup, before)?;
+    let breakers = tx.breakers()?;
+    Ok(shown(setup, registry, &breakers))
 }
 
 /// The rules of a list of carrier names, for both create and update.

@@ -50,7 +50,7 @@ pub fn create(tx: &mut dyn Tx, workspace: WorkspaceId, new: &NewUseCase) -> Resu
     if let Some(known) = find_created(tx, workspace, KIND, new.request_id.as_deref(), &content)? {
         return get(tx, workspace, known.into());
     }
-    let setup = super::setups::find(tx, workspace, new.setup_id, Lock::Share)?;
+    let setup = super::setups::find(tx, workspace, new.setup_id, Lock::Present)?;
     if setup.status != SetupStatus::Approved {
         return Err(OpError::SetupNotApproved {
             setup_id: setup.id,
@@ -96,7 +96,7 @@ pub fn update(
     id: UseCaseId,
     change: UseCaseChange,
 ) -> Result<UseCase> {
-    let mut use_case = find(tx, workspace, id, Lock::Update)?;
+    let mut use_case = find(tx, workspace, id, Lock::Change)?;
     if let Some(entity_name) = change.entity_name {
         use_case.entity_name = entity_name;
     }
@@ -123,7 +123,7 @@ pub fn update(
 
 /// Refused while numbers are assigned or voicemails are on their way. Old voicemails keep naming it.
 pub fn delete(tx: &mut dyn Tx, workspace: WorkspaceId, id: UseCaseId) -> Result<()> {
-    let use_case = find(tx, workspace, id, Lock::Update)?;
+    let use_case = find(tx, workspace, id, Lock::Whole)?;
     match use_case.phone_number_ids.len() {
         0 => {}
         count => {
@@ -147,8 +147,8 @@ pub fn assign(
     id: UseCaseId,
     number_id: PhoneNumberId,
 ) -> Result<UseCase> {
-    let use_case = find(tx, workspace, id, Lock::Share)?;
-    let number = super::phone_numbers::find(tx, workspace, number_id, Lock::Share)?;
+    let use_case = find(tx, workspace, id, Lock::Present)?;
+    let number = super::phone_numbers::find(tx, workspace, number_id, Lock::Present)?;
     if number.setup_id != use_case.setup_id {
         return Err(OpError::WrongSetup {
             phone_number_id: number_id,
@@ -168,7 +168,7 @@ pub fn unassign(
     id: UseCaseId,
     number_id: PhoneNumberId,
 ) -> Result<UseCase> {
-    find(tx, workspace, id, Lock::Share)?;
+    find(tx, workspace, id, Lock::Present)?;
     super::phone_numbers::find(tx, workspace, number_id, Lock::None)?;
     tx.unassign_number(id, number_id)?;
     get(tx, workspace, id)

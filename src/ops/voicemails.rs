@@ -1,6 +1,9 @@
 //! GetVoicemail and CancelVoicemail.
 
+use super::deliver::NO_CARRIER;
 use super::error::{OpError, Resource, Result};
+use super::setups;
+use crate::carrier::Registry;
 use crate::domain::ids::{VoicemailId, WorkspaceId};
 use crate::domain::status::Status;
 use crate::domain::voicemail::Voicemail;
@@ -11,10 +14,36 @@ pub fn get(tx: &mut dyn Tx, workspace: WorkspaceId, id: VoicemailId) -> Result<V
         .ok_or(OpError::NotFound(Resource::Voicemail, id.uuid()))
 }
 
+/// As it is shown by itself: one that waits for its setup says so.
+pub fn explained(
+    tx: &mut dyn Tx,
+    workspace: WorkspaceId,
+    id: VoicemailId,
+    registry: &Registry,
+) -> Result<Voicemail> {
+    let mut voicemail = get(tx, workspace, id)?;
+    if voicemail.status == Status::Accepted {
+        let why = match tx.find_setup(workspace, voicemail.setup_id, Lock::None)? {
+            None => None,
+            Some(setup) => {
+                let breakers = tx.breakers()?;
+                let is_known = setup
+                    .carriers
+                    .iter()
+                    .any(|name| registry.find(name).is_some());
+                let why = setups::shown(setup, registry, &breakers).why_waiting();
+                why.or_else(|| (!is_known).then(|| NO_CARRIER.to_owned()))
+            }
+        };
+        voicemail.status_detail = why.unwrap_or(voicemail.status_detail);
+    }
+    Ok(voicemail)
+}
+
 /// Wins only from ACCEPTED; cancelling a cancelled one answers as the first time.
 pub fn cancel(tx: &mut dyn Tx, workspace: WorkspaceId, id: VoicemailId) -> Result<Voicemail> {
     let mut delivery = tx
-        .find_delivery(workspace, id, Lock::Update)?
+        .find_delivery(workspace, id, Lock::Change)?
         .ok_or(OpError::NotFound(Resource::Voicemail, id.uuid()))?;
     if delivery.status != Status::Cancelled {
         let guard = Guard::of(&delivery);

@@ -52,12 +52,16 @@ impl From<DieselError> for Error {
 
 /// Does the database's text speak of a state that passes?
 fn is_passing(text: &str) -> bool {
-    const SIGNS: [&str; 14] = [
+    const SIGNS: [&str; 18] = [
         "database is locked",
         "database table is locked",
         "disk is full",
         "database or disk is full",
         "disk I/O error",
+        "attempt to write a readonly database",
+        "unable to open database file",
+        "out of memory",
+        "out of shared memory",
         "No space left on device",
         "could not extend file",
         "server closed the connection",

@@ -8,7 +8,9 @@
 //! The traits below are the whole of what the rest of the program may ask for. The queries are
 //! written once, in `queries/`, and compiled for each engine (`pg.rs`, `sqlite.rs`).
 
+mod bell;
 mod error;
+mod libpq;
 mod pg;
 pub mod schema;
 mod sqlite;
@@ -16,6 +18,7 @@ mod store;
 mod traits;
 mod values;
 
+pub use bell::{Bell, Listener, Ring, Ringer};
 pub use error::{Error, Result};
 pub use store::{DatabaseUrl, SchemaDifference, Store, StoreOptions};
 pub use traits::*;

@@ -18,7 +18,26 @@ macro_rules! schema {
                 create_time -> $ts,
                 update_time -> $ts,
                 delete_time -> Nullable<$ts>,
+                starts_per_minute -> Integer,
+                in_flight_max -> Integer,
+                next_start_time -> $ts,
+                pause_reason -> Nullable<SmallInt>,
+                pause_carrier -> Text,
+                pause_time -> Nullable<$ts>,
             }
+        }
+
+        diesel::table! {
+            breakers (carrier) {
+                carrier -> Text,
+                since -> $ts,
+                next_trial_time -> $ts,
+                trials -> Integer,
+            }
+        }
+
+        diesel::table! {
+            sweeps (name) { name -> Text, next_time -> $ts, }
         }
 
         diesel::table! {
@@ -145,6 +164,7 @@ macro_rules! schema {
                 doubt_time -> Nullable<$ts>,
                 asks -> Integer,
                 create_time -> $ts,
+                number -> Integer,
             }
         }
 

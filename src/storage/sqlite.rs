@@ -1,7 +1,7 @@
 //! SQLite, bundled: the embedded default. One process owns the file.
 
 use diesel::prelude::*;
-use diesel::r2d2::{ConnectionManager, CustomizeConnection, Error as R2d2Error};
+use diesel::r2d2::{ConnectionManager, CustomizeConnection, Error as R2d2Error, PooledConnection};
 use diesel::result::Error as DieselError;
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 
@@ -10,7 +10,8 @@ use crate::domain::time::Time;
 
 pub type Conn = SqliteConnection;
 pub type Db = diesel::sqlite::Sqlite;
-pub type Pool = diesel::r2d2::Pool<ConnectionManager<SqliteConnection>>;
+pub type Manager = ConnectionManager<SqliteConnection>;
+pub type Pool = diesel::r2d2::Pool<Manager>;
 
 pub const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 /// A write takes the writer's lock at once: a transaction that reads first and writes later
@@ -18,6 +19,11 @@ pub const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite"
 pub const BEGIN: &str = "BEGIN IMMEDIATE";
 
 pub type IdSql = diesel::sql_types::Binary;
+pub type TsSql = diesel::sql_types::BigInt;
+
+/// Has any migration ever been noted here?
+pub const HAS_MIGRATIONS: &str =
+    "EXISTS (SELECT 1 FROM sqlite_master WHERE name = '__diesel_schema_migrations')";
 
 /// A plan comes as a tree: id, parent, unused, text.
 pub const EXPLAIN: &str = "EXPLAIN QUERY PLAN ";
@@ -84,6 +90,27 @@ impl CustomizeConnection<SqliteConnection, R2d2Error> for OnAcquire {
         )
         .map_err(R2d2Error::QueryError)
     }
+}
+
+/// The file has one owner: this process.
+pub fn other_processes(_: &mut Conn) -> Result<i64> {
+    Ok(0)
+}
+
+pub fn checkout(pool: &Pool) -> Result<PooledConnection<Manager>> {
+    pool.get()
+        .map_err(|error| Error::Unavailable(error.to_string()))
+}
+
+/// A file that is there stays there.
+pub fn is_dead(_: &PooledConnection<Manager>) -> bool {
+    false
+}
+
+/// Asks for no write: that would wait for the writer at work.
+pub fn ping(conn: &mut Conn) -> Result<()> {
+    diesel::select(diesel::dsl::sql::<diesel::sql_types::Integer>("1")).execute(conn)?;
+    Ok(())
 }
 
 /// The file has one owner, so no other process migrates it.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use diesel::r2d2::ConnectionManager;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::bell::Bell;
 use super::error::{Error, Result};
 use super::{Tx, pg, sqlite};
 use crate::clock::Clock;
@@ -21,6 +22,18 @@ pub enum DatabaseUrl {
 }
 
 impl DatabaseUrl {
+    /// The same database, by a connection that says that it is the one which recovers it.
+    pub fn recovering(&self) -> DatabaseUrl {
+        match self {
+            DatabaseUrl::Sqlite(path) => DatabaseUrl::Sqlite(path.clone()),
+            DatabaseUrl::Postgres(url) => {
+                let name = pg::RECOVERING.replace(' ', "%20");
+                let parameter = format!("application_name={name}");
+                DatabaseUrl::Postgres(pg::with_parameter(url, &parameter))
+            }
+        }
+    }
+
     /// A bare path is refused, so that a typing error does not make an empty database.
     pub fn parse(text: &str) -> std::result::Result<DatabaseUrl, String> {
         if let Some(path) = text.strip_prefix("sqlite://") {
@@ -71,12 +84,15 @@ pub struct StoreOptions {
     pub url: DatabaseUrl,
     /// Connections of this process; as many units of work run at once.
     pub connections: u32,
+    /// How old a connection to Postgres may become, give or take a fifth.
+    pub connection_age_max: Duration,
     pub clock: Clock,
 }
 
 /// Units of work wait this long for a connection before the caller hears UNAVAILABLE.
 const CONNECTION_WAIT: Duration = Duration::from_secs(5);
-/// One connection attempt to Postgres.
+/// For a connection of the pool's, be it made first. The pool tries again to make one after half of
+/// it at the latest, so it comes back soon after the database does.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A handle; clones share the connections.
@@ -89,6 +105,8 @@ struct Inner {
     connections: Arc<Semaphore>,
     /// SQLite has one writer at a time; waiting here is fair and does not hold a thread.
     writers: Option<Arc<Semaphore>>,
+    /// Where other processes may work on the same database.
+    bell: Option<Bell>,
     /// Held for as long as this process owns the SQLite file.
     _owner: Option<File>,
 }
@@ -119,16 +137,18 @@ impl Store {
     /// and refused where another process has it.
     pub fn open(options: &StoreOptions) -> Result<Store> {
         let size = options.connections.max(2);
-        let (engine, owner, writers) = match &options.url {
+        let (engine, owner, writers, bell) = match &options.url {
             DatabaseUrl::Postgres(url) => {
+                let url = pg::with_defaults(url);
+                let manager = pg::Manager::new(url.clone(), options.connection_age_max);
                 let pool = diesel::r2d2::Pool::builder()
                     .max_size(size)
                     .min_idle(Some(1))
                     .connection_timeout(CONNECT_TIMEOUT)
                     .test_on_check_out(false)
-                    .connection_customizer(Box::new(pg::OnAcquire))
-                    .build_unchecked(ConnectionManager::new(url));
-                (Engine::Postgres(pool), None, None)
+                    .max_lifetime(None) // each line knows its own end
+                    .build_unchecked(manager);
+                (Engine::Postgres(pool), None, None, Some(Bell::new(url)))
             }
             DatabaseUrl::Sqlite(path) => {
                 let owner = own_file(path)?;
@@ -146,6 +166,7 @@ impl Store {
                     Engine::Sqlite(pool),
                     Some(owner),
                     Some(Arc::new(Semaphore::new(1))),
+                    None,
                 )
             }
         };
@@ -154,6 +175,7 @@ impl Store {
             clock: options.clock.clone(),
             connections: Arc::new(Semaphore::new(size as usize)),
             writers,
+            bell,
             _owner: owner,
         })))
     }
@@ -164,6 +186,20 @@ impl Store {
             move |inner| on_engine!(&inner.engine, engine, pool => engine::queries::migrate(pool)),
         )
         .await
+    }
+
+    /// Refuses a Postgres behind a pooler that lends its sessions out by the transaction.
+    pub async fn check_sessions(&self) -> Result<()> {
+        let is_kept = |inner: &Inner| match &inner.engine {
+            Engine::Postgres(pool) => pg::keeps_sessions(pool),
+            Engine::Sqlite(_) => Ok(true),
+        };
+        match self.blocking(is_kept).await? {
+            true => Ok(()),
+            false => Err(Error::Unavailable(
+                "a pooler in front of it lends sessions out by the transaction; let it keep them (PgBouncer: pool_mode = session), or give the URL of Postgres itself".to_owned(),
+            )),
+        }
     }
 
     /// Migrations of this program that the database lacks, and those of the database that this
@@ -219,6 +255,11 @@ impl Store {
     /// Is it certain that no other process works on this database?
     pub fn is_sole_owner(&self) -> bool {
         self.0._owner.is_some()
+    }
+
+    /// How processes on this database ring one another; there is none where it has one owner.
+    pub fn bell(&self) -> Option<Bell> {
+        self.0.bell.clone()
     }
 
     async fn permit(&self, semaphore: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit> {
@@ -336,6 +377,7 @@ mod tests {
         let options = StoreOptions {
             url: DatabaseUrl::Sqlite(folder.path().join("deep/er/ringless.db")),
             connections: 2,
+            connection_age_max: Duration::from_secs(600),
             clock: Clock::Database,
         };
         let first = Store::open(&options).expect("nobody has it");

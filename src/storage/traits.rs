@@ -1,7 +1,10 @@
 //! What storage promises, by noun. Each method is one or a few statements within the unit of work
 //! that it is called in; `Option` means "not found", and deleted rows are not found.
 
+use std::time::Duration;
+
 use crate::domain::attempt::{Attempt, CarrierWords, OutcomeKind};
+use crate::domain::breaker::Breaker;
 use crate::domain::delivery::{Delivery, HandOver};
 use crate::domain::failure::FailureReason;
 use crate::domain::ids::{
@@ -12,8 +15,9 @@ use crate::domain::phone::PhoneNumber;
 use crate::domain::report::{Dimension, Slice};
 use crate::domain::sender::Candidate;
 use crate::domain::status::Status;
-use crate::domain::telephony::{NumberStatus, SenderNumber, Setup, SetupStatus};
+use crate::domain::telephony::{NumberStatus, Pause, SenderNumber, Setup, SetupStatus};
 use crate::domain::time::Time;
+use crate::domain::turns::Lane;
 use crate::domain::use_case::{Channel, UseCase};
 use crate::domain::voicemail::{Audio, Voicemail};
 
@@ -21,7 +25,14 @@ use super::Result;
 
 /// A unit of work.
 pub trait Tx:
-    TelephonyStore + UseCaseStore + AudioStore + VoicemailStore + ReportStore + DeliveryStore
+    TelephonyStore
+    + UseCaseStore
+    + AudioStore
+    + VoicemailStore
+    + ReportStore
+    + QueueStore
+    + DeliveryStore
+    + RecoveryStore
 {
     /// The store's time, the same throughout a write.
     fn now(&mut self) -> Result<Time>;
@@ -35,13 +46,18 @@ pub trait Tx:
 
 /// Whether a row that is read stays as it is until the unit of work ends. On SQLite a write has
 /// the whole database to itself, so there it makes no difference.
+///
+/// Calls that only need a row to be there take `Present`. It does not get in the way of `Change`, so
+/// that a setup can be suspended however many calls use it at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lock {
     None,
-    /// Others may read and lock it like this too.
-    Share,
-    /// Nobody else may change or lock it.
-    Update,
+    /// It stays there: nobody takes it `Whole`.
+    Present,
+    /// Nobody else changes it.
+    Change,
+    /// Nobody else changes it or counts on it to stay: before it is deleted.
+    Whole,
 }
 
 /// A page of a list, newest first by (create_time, id).
@@ -66,7 +82,8 @@ pub trait TelephonyStore {
         statuses: &[SetupStatus],
         page: Page,
     ) -> Result<Vec<Setup>>;
-    /// Writes display name, carriers, status and its detail where the status still is `before`.
+    /// Writes display name, carriers, limits, pause, status and its detail where the status still is
+    /// `before`.
     fn update_setup(&mut self, setup: &Setup, before: SetupStatus) -> Result<()>;
     fn delete_setup(&mut self, id: SetupId, now: Time) -> Result<()>;
     /// Has it living numbers, living use cases, or voicemails on their way?
@@ -263,14 +280,69 @@ pub trait ReportStore {
     ) -> Result<Vec<Slice>>;
 }
 
-/// What the worker reads and writes. Rows of all workspaces.
+/// The queue: what a worker may touch now. Rows of all workspaces.
+pub trait QueueStore {
+    /// The use cases after `after` that have waiting voicemails, in the order of their ids, at most `limit`.
+    fn lanes(&mut self, after: Option<UseCaseId>, limit: i64) -> Result<Vec<Lane>>;
+    /// The setups of these lanes; one that can't be read is logged and left out.
+    fn setups_of(&mut self, lanes: &[Lane]) -> Result<Vec<Setup>>;
+    /// Waiting voicemails of a use case that are due, longest due first. As all rows that are read for
+    /// a claim they are locked for this unit of work, those that another worker has locked are passed
+    /// over, and one that can't be read is put off and logged, so that it does not stop the others.
+    fn due_in_lane(&mut self, use_case: UseCaseId, limit: i64) -> Result<Vec<Delivery>>;
+    /// Rows in SENDING and SENT whose time has come: to be rescued, asked about, or given up.
+    fn due_timers(&mut self, limit: i64) -> Result<Vec<Delivery>>;
+    /// Waiting voicemails whose expire_time has passed.
+    fn expired(&mut self, limit: i64) -> Result<Vec<Delivery>>;
+    /// When the next row of [`Self::due_timers`] or [`Self::expired`] comes; `None` where none will.
+    fn next_timer(&mut self) -> Result<Option<Time>>;
+    /// Locks a setup while its starts are counted: its next free slot and how many of its hand-overs
+    /// are under way. `None`: another worker is counting.
+    fn count_starts(&mut self, setup: SetupId) -> Result<Option<Starts>>;
+    fn set_next_start(&mut self, setup: SetupId, next: Time) -> Result<()>;
+    /// Stops a setup's queue, unless it is stopped already.
+    fn pause_setup(&mut self, setup: SetupId, pause: &Pause) -> Result<bool>;
+    /// The open breakers.
+    fn breakers(&mut self) -> Result<Vec<Breaker>>;
+    /// Does nothing where it is open already.
+    fn open_breaker(&mut self, breaker: &Breaker) -> Result<bool>;
+    /// Takes the trial that is due, which keeps others from it until `until`; `false`: none is due.
+    fn take_trial(&mut self, carrier: &str, until: Time) -> Result<bool>;
+    fn save_trial(&mut self, breaker: &Breaker) -> Result<()>;
+    fn close_breaker(&mut self, carrier: &str) -> Result<bool>;
+    /// Takes a piece of work that one process does for all every `every`; `false`: it is not its time.
+    fn take_sweep(&mut self, name: &str, every: Duration) -> Result<bool>;
+    /// How the database would read the queue: for the tests of indexes.
+    fn explain_queue(&mut self, use_case: UseCaseId) -> Result<Vec<String>>;
+    /// SENDING rows go back to be looked at now. Only where it is certain that no other worker lives.
+    fn end_all_leases(&mut self) -> Result<usize>;
+}
+
+/// What is put aside after a restore from a backup. Rows of all workspaces.
+pub trait RecoveryStore {
+    fn restored_counts(&mut self) -> Result<RestoredCounts>;
+    /// Rows that may have been sent since the backup was taken: due and ACCEPTED, or SENDING.
+    fn maybe_sent(&mut self, limit: i64) -> Result<Vec<Delivery>>;
+    /// Rows that are held, after `after` in the order of their ids.
+    fn held(&mut self, after: Option<VoicemailId>, limit: i64) -> Result<Vec<Delivery>>;
+    /// Connections of other processes of this program.
+    fn other_processes(&mut self) -> Result<i64>;
+}
+
+/// How a restored database stands.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RestoredCounts {
+    /// ACCEPTED, and its time has come.
+    pub due: i64,
+    /// ACCEPTED, and its time is still to come.
+    pub later: i64,
+    pub sending: i64,
+    pub sent: i64,
+    pub held: i64,
+}
+
+/// What the worker reads and writes of a delivery. Rows of all workspaces.
 pub trait DeliveryStore {
-    /// Rows that a worker may touch now, longest due first, locked for this unit of work and
-    /// passing over what another worker has locked. A row that can't be read is put off and logged,
-    /// so that it does not stop the others.
-    fn due(&mut self, limit: i64) -> Result<Vec<Delivery>>;
-    /// When the next row becomes due; `None` where none will.
-    fn next_due_time(&mut self) -> Result<Option<Time>>;
     fn find_delivery(
         &mut self,
         workspace: WorkspaceId,
@@ -280,12 +352,10 @@ pub trait DeliveryStore {
     /// Writes `after` where status and lease still are those of `guard`; anything but one row is
     /// [`super::Error::Guard`].
     fn save_delivery(&mut self, guard: Guard, after: &Delivery) -> Result<()>;
+    /// Moves the end of a lease where status and lease still are those of `guard`; else `false`.
+    fn renew_lease(&mut self, guard: Guard, until: Time) -> Result<bool>;
     /// Writes the sender that was chosen anew.
     fn save_sender(&mut self, delivery: &Delivery) -> Result<()>;
-    /// Lets what was held for setups that are approved go on now, at most `limit` rows; says how many.
-    fn release_held(&mut self, limit: i64) -> Result<usize>;
-    /// SENDING rows go back to be looked at now. Only where it is certain that no other worker lives.
-    fn end_all_leases(&mut self) -> Result<usize>;
 
     fn insert_hand_over(&mut self, hand_over: &HandOver) -> Result<()>;
     /// The newest hand-over of a voicemail.
@@ -306,6 +376,13 @@ pub trait DeliveryStore {
         number: i32,
         late_outcome: &str,
     ) -> Result<()>;
+}
+
+/// What counts for a setup's limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Starts {
+    pub next_start: Time,
+    pub under_way: i64,
 }
 
 /// What a row must still be for a write to count.

@@ -4,16 +4,18 @@
 mod housekeeping;
 mod run;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 pub use housekeeping::Housekeeping;
 pub use run::Runner;
 
 use crate::config::WorkerConfig;
+use crate::domain::ids::SetupId;
+use crate::domain::room::Room;
 use crate::ops;
 use crate::readiness::Readiness;
 use crate::wake::Wake;
@@ -21,6 +23,8 @@ use crate::wake::Wake;
 /// Between two rounds that failed.
 const BACKOFF_FIRST: Duration = Duration::from_millis(100);
 const BACKOFF_MAX: Duration = Duration::from_secs(5);
+/// Between two rounds of which the first found nothing.
+const PAUSE_MIN: Duration = Duration::from_millis(5);
 
 pub struct Worker {
     runner: Arc<Runner>,
@@ -41,12 +45,12 @@ impl Worker {
 
     /// Runs until `stop` turns true, then waits for the tasks under way.
     pub async fn run(self, mut stop: watch::Receiver<bool>) {
-        let permits = Arc::new(Semaphore::new(self.config.in_flight_max));
+        let room = Arc::new(Mutex::new(Room::new(self.config.in_flight_max)));
         let mut tasks = JoinSet::new();
         let mut backoff = BACKOFF_FIRST;
         self.start().await;
         while !*stop.borrow() {
-            let wait = match self.round(&permits, &mut tasks).await {
+            let wait = match self.round(&room, &mut tasks).await {
                 Ok(wait) => {
                     self.readiness.worker_round(true);
                     backoff = BACKOFF_FIRST;
@@ -80,30 +84,64 @@ impl Worker {
         }
     }
 
-    /// Claims as many as there are free permits. Says how long to wait if nothing wakes it.
+    /// Claims as many as there is room for. Says how long to wait if nothing wakes it.
     async fn round(
         &self,
-        permits: &Arc<Semaphore>,
+        room: &Arc<Mutex<Room>>,
         tasks: &mut JoinSet<()>,
     ) -> ops::Result<Duration> {
         while tasks.try_join_next().is_some() {}
-        let free = permits.available_permits();
-        if free == 0 {
+        let now = locked(room).clone();
+        if now.free() == 0 {
             return Ok(self.config.poll);
         }
-        let claimed = self.runner.claim(free).await?;
-        let may_be_more = claimed.rows >= free;
+        let claimed = self.runner.claim(now).await?;
+        let is_empty = claimed.is_empty();
+        let wait = match (claimed.now, claimed.next) {
+            (Some(now), Some(next)) => next.since(now).min(self.config.poll),
+            _ => self.config.poll,
+        };
         for task in claimed.tasks {
-            let permit = permits.clone().acquire_owned().await;
+            let place = Place::take(room, task.delivery.setup_id);
             let runner = self.runner.clone();
             tasks.spawn(async move {
-                let _permit = permit;
+                let _place = place;
                 runner.run(task).await;
             });
         }
-        match may_be_more {
-            true => Ok(Duration::ZERO),
-            false => self.runner.time_to_next(self.config.poll).await,
+        // Where something was found there may be more. Where nothing was, what is due may be locked by
+        // another worker: it is looked at again, but not without a pause.
+        Ok(if is_empty {
+            wait.max(PAUSE_MIN)
+        } else {
+            Duration::ZERO
+        })
+    }
+}
+
+/// A task's place in the room, given back when the task ends, however it ends.
+struct Place {
+    room: Arc<Mutex<Room>>,
+    setup: SetupId,
+}
+
+impl Place {
+    fn take(room: &Arc<Mutex<Room>>, setup: SetupId) -> Place {
+        locked(room).take(setup);
+        Place {
+            room: room.clone(),
+            setup,
         }
     }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        locked(&self.room).give_back(self.setup);
+    }
+}
+
+/// A panic elsewhere leaves counts that are right, because each is changed in one step.
+fn locked(room: &Mutex<Room>) -> MutexGuard<'_, Room> {
+    room.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,6 +1,7 @@
 //! One task from claim to record: begin, call or ask, record. Between the database's units of work
 //! and the carrier's call nothing is held but the lease.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -8,12 +9,15 @@ use tracing::Instrument;
 
 use crate::carrier::{Call, Question};
 use crate::config::WorkerConfig;
+use crate::crash;
 use crate::domain::attempt::{Answer, CarrierWords, Outcome};
+use crate::domain::breaker::{Failures, Sign};
 use crate::domain::delivery::Delivery;
 use crate::domain::ids::{AudioId, LeaseToken};
+use crate::domain::room::Room;
 use crate::ops::Result;
 use crate::ops::deliver::{
-    self, CallPlan, Claimed, Delivering, NextMove, QuestionPlan, Recorded, Task, TaskKind,
+    self, CallPlan, Claimed, Delivering, NextMove, QuestionPlan, Recorded, Round, Task, TaskKind,
 };
 use crate::ops::error::OpError;
 use crate::storage::{Error, Store};
@@ -26,8 +30,13 @@ pub struct Runner {
     pub store: Store,
     pub delivering: Delivering,
     pub call_timeout: Duration,
+    /// Between two renewals of the lease of a call under way.
+    pub renew_every: Duration,
     pub metrics: Metrics,
     pub chance: Chance,
+    /// The order in which use cases have their turns.
+    round: Mutex<Round>,
+    failures: Mutex<Failures>,
 }
 
 /// What a call came to is known and must not be lost: recording it is tried for this long.
@@ -43,11 +52,14 @@ impl Runner {
         metrics: Metrics,
     ) -> Runner {
         Runner {
+            renew_every: delivering.lease / 3,
             store,
             delivering,
             call_timeout: config.call_timeout,
             metrics,
             chance: even_draw,
+            round: Mutex::default(),
+            failures: Mutex::default(),
         }
     }
 
@@ -58,36 +70,41 @@ impl Runner {
         }
         let ended = self
             .store
-            .write(|tx| Ok::<_, OpError>(tx.end_all_leases()?))
+            .write(|tx| {
+                let ended = tx.end_all_leases()?;
+                Ok::<_, OpError>(crash::after("leases.written", ended))
+            })
             .await?;
+        crash::point("leases.committed");
         if ended > 0 {
             tracing::info!(rescued = ended, "what an earlier process left is looked at");
         }
         Ok(())
     }
 
-    pub async fn claim(&self, limit: usize) -> Result<Claimed> {
+    /// Claims what is due and has room.
+    pub async fn claim(&self, room: Room) -> Result<Claimed> {
         let delivering = self.delivering.clone();
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let claimed = self
+        let mut round = locked(&self.round).clone();
+        let (claimed, round) = self
             .store
-            .write(move |tx| deliver::claim(tx, &delivering, limit, LeaseToken::generate()))
+            .write(move |tx| {
+                let token = LeaseToken::generate();
+                let claimed = deliver::claim(tx, &delivering, &mut round, room, token)?;
+                if !claimed.is_empty() {
+                    crash::point("claim.written");
+                }
+                Ok::<_, OpError>((claimed, round))
+            })
             .await?;
+        if !claimed.is_empty() {
+            crash::point("claim.committed");
+        }
+        *locked(&self.round) = round;
         for delivery in &claimed.ended {
             self.note_end(delivery);
         }
         Ok(claimed)
-    }
-
-    /// How long until the next row is due, at most `poll`.
-    pub async fn time_to_next(&self, poll: Duration) -> Result<Duration> {
-        self.store
-            .read(move |tx| {
-                let now = tx.now()?;
-                let next = tx.next_due_time()?;
-                Ok(next.map_or(poll, |next| next.since(now).min(poll)))
-            })
-            .await
     }
 
     /// Runs a task to its end. What fails is logged, and the row is rescued when its lease ends.
@@ -114,8 +131,12 @@ impl Runner {
         let started = Instant::now();
         let begun = self
             .store
-            .write(move |tx| deliver::begin(tx, &delivering, &held, chance))
+            .write(move |tx| {
+                let begun = deliver::begin(tx, &delivering, &held, chance);
+                crash::after("begin.written", begun)
+            })
             .await;
+        crash::point("begin.committed");
         match begun {
             Ok(NextMove::Call(plan)) => self.call(task, plan, audio, started).await,
             Ok(NextMove::Ask(plan)) => self.ask(plan).await,
@@ -175,14 +196,16 @@ impl Runner {
             audio,
             now: plan.begun.now,
         };
+        crash::point("call.ready");
         let called = tokio::time::timeout(self.call_timeout, carrier.hand_over(call));
-        let (outcome, words) = match called.await {
-            Ok(answered) => answered,
-            Err(_) => {
+        let called = async {
+            called.await.unwrap_or_else(|_| {
                 let words = "no answer within the time limit of the call";
                 (Outcome::Unknown, CarrierWords::new("", "", words))
-            }
+            })
         };
+        let (outcome, words) = self.holding(&plan.begun.delivery, called).await;
+        crash::point("call.answered");
         self.metrics.attempt(&name, outcome.kind());
         tracing::debug!(carrier.name = %name, attempt.number = plan.attempt_number, outcome = ?outcome.kind(), "carrier answered");
         let chance = (self.chance)();
@@ -190,11 +213,69 @@ impl Runner {
             let (plan, outcome, words) = (plan.clone(), outcome.clone(), words.clone());
             let delivering = self.delivering.clone();
             self.store.write(move |tx| {
-                deliver::record_outcome(tx, &delivering, &plan, &outcome, &words, chance)
+                let recorded =
+                    deliver::record_outcome(tx, &delivering, &plan, &outcome, &words, chance);
+                crash::after("record.written", recorded)
             })
         });
-        self.note(recorded.await?);
+        let recorded = self.holding(&plan.begun.delivery, recorded).await?;
+        self.note(crash::after("record.committed", recorded));
+        self.note_sign(&plan, &outcome).await
+    }
+
+    /// What the call says about the carrier itself.
+    async fn note_sign(&self, plan: &CallPlan, outcome: &Outcome) -> Result<()> {
+        let carrier = plan.begun.hand_over.carrier.clone();
+        let voicemail = plan.begun.delivery.voicemail_id;
+        let sign = Sign::of(outcome);
+        let trips = locked(&self.failures).note(&carrier, voicemail, sign);
+        let is_trial = plan.is_trial;
+        if !is_trial && !trips {
+            return Ok(());
+        }
+        let name = carrier.clone();
+        let written = self.store.write(move |tx| {
+            let written = match is_trial {
+                true => deliver::end_trial(tx, &name, sign),
+                false => deliver::trip(tx, &name),
+            };
+            crash::after("sign.written", written)
+        });
+        let has_changed = crash::after("sign.committed", written.await?);
+        match (has_changed, is_trial) {
+            (false, _) => {}
+            (true, true) => tracing::info!(carrier.name = %carrier, "the carrier answers again"),
+            (true, false) => {
+                tracing::error!(carrier.name = %carrier, "the carrier fails again and again; its queue waits, and it is tried now and then");
+            }
+        }
         Ok(())
+    }
+
+    /// Renews the lease while `work` goes on. Where the lease is lost all the same, what comes of
+    /// the work is refused when it is recorded.
+    async fn holding<T>(&self, delivery: &Delivery, work: impl Future<Output = T>) -> T {
+        tokio::pin!(work);
+        let mut next = Instant::now() + self.renew_every;
+        loop {
+            tokio::select! {
+                done = &mut work => return done,
+                () = tokio::time::sleep_until(next) => {}
+            }
+            next = Instant::now() + self.renew_every;
+            let (delivering, held) = (self.delivering.clone(), delivery.clone());
+            let renewed = self
+                .store
+                .write(move |tx| deliver::renew(tx, &delivering, &held));
+            tokio::select! {
+                done = &mut work => return done,
+                renewed = renewed => match renewed {
+                    Ok(true) => {}
+                    Ok(false) => tracing::warn!("the lease of a call under way was lost"),
+                    Err(error) => tracing::warn!(error = %error, "the lease of a call under way could not be renewed"),
+                }
+            }
+        }
     }
 
     async fn ask(&self, plan: QuestionPlan) -> Result<()> {
@@ -218,7 +299,11 @@ impl Runner {
                 false => (Answer::NoAnswer, CarrierWords::default()),
             }
         };
-        let (answer, words) = match tokio::time::timeout(self.call_timeout, asked).await {
+        crash::point("ask.ready");
+        let asked = tokio::time::timeout(self.call_timeout, asked);
+        let asked = self.holding(&plan.begun.delivery, asked).await;
+        crash::point("ask.answered");
+        let (answer, words) = match asked {
             Ok(answered) => answered,
             Err(_) => (Answer::NoAnswer, CarrierWords::default()),
         };
@@ -227,10 +312,12 @@ impl Runner {
             let (plan, answer, words) = (plan.clone(), answer.clone(), words.clone());
             let delivering = self.delivering.clone();
             self.store.write(move |tx| {
-                deliver::record_answer(tx, &delivering, &plan, &answer, &words, chance)
+                let recorded =
+                    deliver::record_answer(tx, &delivering, &plan, &answer, &words, chance);
+                crash::after("answer.written", recorded)
             })
         });
-        self.note(recorded.await?);
+        self.note(crash::after("answer.committed", recorded.await?));
         Ok(())
     }
 
@@ -267,6 +354,11 @@ impl Runner {
             self.metrics.ended(delivery.status, delivery.failure_reason);
         }
     }
+}
+
+/// A panic elsewhere leaves an order or a count that is at worst old.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// From the operating system, through the last bits of a fresh UUID.

@@ -6,11 +6,13 @@ use std::time::Duration;
 use ringless::carrier::{Carrier, Registry};
 use ringless::domain::attempt::{Answer, CarrierWords, Outcome, OutcomeKind};
 use ringless::domain::failure::FailureReason;
+use ringless::domain::room::Room;
 use ringless::domain::status::{End, Status};
 use ringless::ops::deliver::{
     CallPlan, NextMove, Recorded, Task, begin, never_called, record_outcome,
 };
 use ringless::ops::setups::{self, SetupChange};
+use ringless::ops::voicemails;
 
 use crate::support::Engine;
 use crate::support::data::{LEASE, Scene, WORKSPACE};
@@ -35,7 +37,7 @@ crate::on_both_databases!(
 );
 
 /// The attempt is written; the call may have begun.
-async fn begin_one(scene: &Scene, task: &Task) -> CallPlan {
+pub async fn begin_one(scene: &Scene, task: &Task) -> CallPlan {
     let (delivering, task) = (scene.runner().delivering.clone(), task.clone());
     let next = scene
         .test
@@ -49,7 +51,7 @@ async fn begin_one(scene: &Scene, task: &Task) -> CallPlan {
     }
 }
 
-async fn record(scene: &Scene, plan: &CallPlan, outcome: Outcome) -> Recorded {
+pub async fn record(scene: &Scene, plan: &CallPlan, outcome: Outcome) -> Recorded {
     let (delivering, plan) = (scene.runner().delivering.clone(), plan.clone());
     scene
         .test
@@ -250,7 +252,7 @@ async fn two_workers_never_claim_the_same_row(engine: Engine) {
         workers.spawn(async move {
             let mut claimed = Vec::new();
             loop {
-                let round = runner.claim(3).await.unwrap();
+                let round = runner.claim(Room::new(3)).await.unwrap();
                 if round.tasks.is_empty() {
                     return claimed;
                 }
@@ -273,17 +275,21 @@ async fn a_carrier_gone_from_the_configuration_holds_its_queue(engine: Engine) {
     let scene = Scene::new(engine, Scripted::new(NEITHER, [])).await;
     let id = scene.accept("+12125550100").await;
     let without = scene.runner_with(Registry::of([]));
-    let claimed = without.claim(10).await.unwrap();
-    assert!(claimed.tasks.is_empty());
-    let voicemail = scene.get(id).await;
+    let claimed = without.claim(Room::new(10)).await.unwrap();
+    assert!(claimed.is_empty());
+    let voicemail = scene
+        .test
+        .store
+        .read(move |tx| voicemails::explained(tx, WORKSPACE, id, &Registry::of([])))
+        .await
+        .unwrap();
     assert_eq!(voicemail.status, Status::Accepted);
     assert!(
         voicemail.status_detail.contains("configuration"),
         "{}",
         voicemail.status_detail
     );
-    // It was only put off: another worker, which has the carrier, sends it.
-    scene.advance(scene.rules.no_sender_wait);
+    // It was only passed over: another worker, which has the carrier, sends it.
     scene.work().await;
     assert_eq!(scene.get(id).await.status, Status::Delivered);
 }
@@ -412,7 +418,7 @@ async fn a_carrier_that_left_the_setup_gets_no_more_tries(engine: Engine) {
         .unwrap();
     scene.advance_seconds(5);
     let runner = scene.runner_with(both);
-    for task in runner.claim(5).await.unwrap().tasks {
+    for task in runner.claim(Room::new(5)).await.unwrap().tasks {
         runner.run(task).await;
     }
     let voicemail = scene.get(id).await;

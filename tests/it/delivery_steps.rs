@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use ringless::domain::attempt::{Answer, Outcome, OutcomeKind};
 use ringless::domain::failure::FailureReason;
+use ringless::domain::room::Room;
 use ringless::domain::status::{End, Status};
 use ringless::domain::telephony::NumberStatus;
 use ringless::ops::send_voicemail::Accepted;
@@ -305,7 +306,7 @@ async fn a_suspended_setup_holds_its_queue_and_resuming_lets_it_go(engine: Engin
     let waiting = scene.accept("+12125550100").await;
     let under_way = scene.accept("+12125550101").await;
     let (setup, registry) = (scene.setup_id, scene.registry.clone());
-    let claimed = scene.runner().claim(2).await.unwrap().tasks;
+    let claimed = scene.runner().claim(Room::new(4)).await.unwrap().tasks;
     scene
         .test
         .store

@@ -238,20 +238,35 @@ async fn the_queue_is_read_from_its_index(engine: Engine) {
     let test = TestStore::new(engine).await;
     fill(&test);
     test.advance(Duration::from_secs(60_000));
-    let query =
-        "SELECT id FROM voicemails WHERE next_time <= now_value ORDER BY next_time, id LIMIT 20";
-    let plan = match engine {
-        Engine::Sqlite => test.database.plan(&format!(
-            "EXPLAIN QUERY PLAN {}",
-            query.replace("now_value", &after(60_000).micros().to_string())
-        )),
-        Engine::Postgres => test.database.plan(&format!(
-            "EXPLAIN {}",
-            query.replace("now_value", "to_timestamp(1795500000)")
-        )),
+    // Nearly all wait, in fifty use cases.
+    let waiting = "UPDATE voicemails SET status = 1, next_time = create_time, end_time = NULL WHERE failure_reason IS NULL";
+    let sql = format!("{waiting}; ANALYZE;");
+    test.database.sql(&sql, &sql);
+    let use_case = UseCaseId::from(id(2, 0));
+    let plans = test.read(move |tx| tx.explain_queue(use_case)).await;
+    for (plan, index) in plans.iter().zip([
+        "voicemails_waiting",
+        "voicemails_timers",
+        "voicemails_expiring",
+        "voicemails_under_way",
+    ]) {
+        assert!(plan.contains(index), "{index} is not in\n{plan}");
+    }
+    assert_eq!(plans.len(), 4);
+    let next_lane = "SELECT use_case_id FROM voicemails v WHERE v.status = 1 AND v.next_time IS NOT NULL \
+                     AND v.use_case_id > other ORDER BY v.use_case_id LIMIT 1";
+    let (explain, other) = match engine {
+        Engine::Sqlite => ("EXPLAIN QUERY PLAN", "x'00'"),
+        Engine::Postgres => ("EXPLAIN", "'00000000-0000-0000-0000-000000000000'"),
     };
-    assert!(plan.contains("voicemails_by_next_time"), "{plan}");
-    let due = test.write(|tx| tx.due(20)).await;
+    let plan = test
+        .database
+        .plan(&format!("{explain} {}", next_lane.replace("other", other)));
+    assert!(plan.contains("voicemails_waiting"), "{plan}");
+    let lanes = test.write(|tx| tx.lanes(None, 3)).await;
+    let lanes: Vec<_> = lanes.iter().map(|lane| lane.use_case_id.uuid()).collect();
+    assert_eq!(lanes, [id(2, 0), id(2, 1), id(2, 2)]);
+    let due = test.write(move |tx| tx.due_in_lane(use_case, 20)).await;
     let times: Vec<_> = due.iter().map(|row| row.next_time).collect();
     assert_eq!(due.len(), 20);
     assert!(times.is_sorted(), "{times:?}");

@@ -4,8 +4,12 @@
 
 mod support;
 
+mod caller_connections;
+mod database_trouble;
 mod delivery_in_doubt;
+mod delivery_late;
 mod delivery_steps;
+mod fair_queue;
 mod grpc_audio;
 mod grpc_errors;
 mod grpc_lists;
@@ -14,6 +18,11 @@ mod grpc_resources;
 mod grpc_sending;
 mod indexes;
 mod migrations;
+mod model;
+mod no_migrate;
+mod poolers;
+mod recovery;
 mod serving;
 mod store_audio;
 mod store_conformance;
+mod wake;

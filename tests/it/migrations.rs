@@ -145,6 +145,7 @@ async fn a_postgres_that_is_away_is_said_so_without_its_password() {
     let store = Store::open(&StoreOptions {
         url: DatabaseUrl::parse("postgres://me:secret@127.0.0.1:1/nowhere").unwrap(),
         connections: 2,
+        connection_age_max: std::time::Duration::from_secs(600),
         clock: Clock::Database,
     })
     .unwrap();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use ringless::domain::ids::{LeaseToken, SetupId, VoicemailId};
 use ringless::domain::report::Dimension;
 use ringless::domain::status::Status;
-use ringless::domain::telephony::{Setup, SetupStatus};
+use ringless::domain::telephony::{Pause, PauseReason, Setup, SetupStatus};
 use ringless::domain::time::Time;
 use ringless::domain::voicemail::Audio;
 use ringless::ops::send_voicemail::Accepted;
@@ -40,6 +40,13 @@ async fn what_is_stored_reads_back_the_same(engine: Engine) {
         carriers: vec!["a".to_owned(), "b\"c".to_owned()],
         status: SetupStatus::Pending,
         status_detail: String::new(),
+        starts_per_minute: 60,
+        in_flight_max: 7,
+        pause: Some(Pause {
+            reason: PauseReason::CarrierAuth,
+            carrier: "a".to_owned(),
+            since: Time::from_micros(5),
+        }),
         // Microseconds survive, also before 1970.
         create_time: Time::from_micros(1_700_000_000_000_001),
         update_time: Time::from_micros(-1),
@@ -135,6 +142,9 @@ async fn a_status_that_changed_meanwhile_refuses_the_write(engine: Engine) {
         carriers: vec![],
         status: SetupStatus::Pending,
         status_detail: String::new(),
+        starts_per_minute: 0,
+        in_flight_max: 0,
+        pause: None,
         create_time: test.clock.now(),
         update_time: test.clock.now(),
     };

@@ -149,6 +149,15 @@ class Server:
                 return self
         raise AssertionError(f"ringless serve did not come up:\n{self.output()}")
 
+    def command(self) -> list[str]:
+        return [str(self.binary), "serve"]
+
+    def start_again(self) -> None:
+        """On the ports that it had."""
+        self._spawn()
+        if not self._comes_up():
+            raise AssertionError(f"ringless serve did not come up again:\n{self.output()}")
+
     def _spawn(self) -> None:
         env = {name: value for name, value in os.environ.items() if not name.startswith(("RINGLESS_", "DATABASE_URL"))}
         env |= {
@@ -168,7 +177,7 @@ class Server:
             env["RINGLESS_CONFIG"] = "ringless.toml"
         self.log = (self.folder / f"serve.{time.time_ns()}.log").open("wb")
         self.process = subprocess.Popen(
-            [self.binary, "serve"],
+            self.command(),
             cwd=self.folder,
             env=env,
             stdin=subprocess.DEVNULL,
@@ -254,8 +263,8 @@ def shared_server() -> Server:
 class Client:
     """The stubs, and the calls that most tests make, in the shortest form."""
 
-    def __init__(self, addr: str) -> None:
-        self.channel = grpc.insecure_channel(addr, options=[("grpc.use_local_subchannel_pool", 1)])
+    def __init__(self, addr: str, *options: tuple[str, Any]) -> None:
+        self.channel = grpc.insecure_channel(addr, options=[("grpc.use_local_subchannel_pool", 1), *options])
         self.voicemails = voicemail_service_pb2_grpc.VoicemailServiceStub(self.channel)
         self.telephony = telephony_service_pb2_grpc.TelephonyServiceStub(self.channel)
         self.use_cases = use_case_service_pb2_grpc.UseCaseServiceStub(self.channel)

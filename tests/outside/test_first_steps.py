@@ -32,7 +32,9 @@ class FirstSteps(Case):
     def test_the_printed_grpcurl_line_works_as_pasted(self) -> None:
         server = Server().start()
         try:
-            command = printed_grpcurl_command(server.output())
+            # The text is printed once all is up, so /readyz may have answered just before it.
+            output = poll("the start-up output", server.output, lambda text: "grpcurl" in text)
+            command = printed_grpcurl_command(output)
             env = dict(os.environ, PATH=f"{GRPCURL.parent}:{os.environ['PATH']}")
             done = subprocess.run(
                 ["bash", "-c", command], cwd=server.folder, env=env, capture_output=True, text=True, timeout=DEADLINE

@@ -1,10 +1,12 @@
 """Crashes, stops and a database that goes away: what was accepted is delivered, once."""
 
 import contextlib
+import fcntl
 import os
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 import unittest
@@ -101,6 +103,36 @@ class Termination(OwnServer):
         for voicemail in (sent, finished):
             self.assert_status(self.client.until_end(voicemail.id, LEASE_DEADLINE), "DELIVERED")
             self.assertEqual(len(self.server.drops_of(voicemail.id)), 1)
+
+
+class SecondSignal(OwnServer):
+    def test_a_second_sigterm_ends_it_at_once_and_the_hand_over_under_way_is_made_once(self) -> None:
+        # The first signal alone would hold on to the hand-over for longer than this test waits.
+        self.start(config="drain_delay_seconds = 15\n" + SHORT_LEASE)
+        first = self.send(fictional(1, area=480))
+        self.assert_status(self.client.until_end(first.id), "DELIVERED")
+        # The sandbox appends under a lock. Who holds it keeps the hand-over under way.
+        drops = (self.server.data_dir / "mailboxes" / "drops.jsonl").open()
+        self.addCleanup(drops.close)
+        fcntl.flock(drops, fcntl.LOCK_EX)
+        sent = self.send(fictional(2, area=480))
+        poll("an attempt", lambda: self.client.get(sent.id), lambda voicemail: len(voicemail.attempts) == 1)
+
+        process = self.server.process
+        assert process
+        process.send_signal(signal.SIGTERM)
+        poll("the drain", lambda: self.server.http_status("/readyz"), lambda status: status == 503)
+        self.assertIsNone(process.poll(), "the first signal waits for what is under way")
+        began = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        # What shells say of a process that SIGTERM ended; had the first signal ended it, it would be 0.
+        self.assertEqual(process.wait(timeout=DEADLINE), 128 + signal.SIGTERM, self.server.output())
+        print(f"ended {time.monotonic() - began:.3f} s after the second signal", file=sys.stderr)
+
+        drops.close()
+        self.restart()
+        self.assert_status(self.client.until_end(sent.id, LEASE_DEADLINE), "DELIVERED")
+        self.assertEqual(len(self.server.drops_of(sent.id)), 1)
 
 
 @unittest.skipUnless(on_postgres(), "processes that work together do so on Postgres")

@@ -5,10 +5,11 @@ use prost_types::FieldMask;
 use super::{Fields, Mask, to_timestamp};
 use crate::domain::ids::SetupId;
 use crate::domain::names::{DISPLAY_NAME_MAX, SUSPEND_REASON_MAX, check_line, check_text};
+use crate::domain::pace::{IN_FLIGHT_MAX, STARTS_PER_MINUTE_MAX};
 use crate::domain::phone::PhoneRules;
 use crate::domain::telephony::{SenderNumber, Setup};
 use crate::grpc::pb;
-use crate::ops::error::Result;
+use crate::ops::error::{Result, Violation};
 use crate::ops::phone_numbers::{NewNumber, NumberChange};
 use crate::ops::setups::{NewSetup, SetupChange, carrier_faults};
 
@@ -21,7 +22,25 @@ pub fn to_setup(setup: Setup) -> pb::Setup {
         status_detail: setup.status_detail,
         create_time: Some(to_timestamp(setup.create_time)),
         update_time: Some(to_timestamp(setup.update_time)),
+        pause: setup.pause.map(|pause| pb::SetupPause {
+            reason: pause.reason as i32,
+            carrier: pause.carrier,
+            since: Some(to_timestamp(pause.since)),
+        }),
+        starts_per_minute: setup.starts_per_minute,
+        in_flight_max: setup.in_flight_max,
     }
+}
+
+/// A limit of a setup: 0 to `max`.
+fn limit(fields: &mut Fields, name: &str, given: i32, max: i32) -> i32 {
+    if !(0..=max).contains(&given) {
+        fields.extend(vec![Violation::field(
+            name,
+            format!("it is {given}; allowed are 0 to {max}, and 0 means no limit"),
+        )]);
+    }
+    given
 }
 
 pub fn to_number(number: SenderNumber) -> pb::PhoneNumber {
@@ -43,9 +62,23 @@ pub fn new_setup(request: pb::CreateSetupRequest) -> Result<NewSetup> {
     let setup = request.setup.unwrap_or_default();
     fields.extend(carrier_faults("setup.carriers", &setup.carriers, false));
     let display_name = fields.text("setup.display_name", &setup.display_name, display_name);
+    let starts_per_minute = limit(
+        &mut fields,
+        "setup.starts_per_minute",
+        setup.starts_per_minute,
+        STARTS_PER_MINUTE_MAX,
+    );
+    let in_flight_max = limit(
+        &mut fields,
+        "setup.in_flight_max",
+        setup.in_flight_max,
+        IN_FLIGHT_MAX,
+    );
     let new = display_name.map(|display_name| NewSetup {
         display_name,
         carriers: setup.carriers,
+        starts_per_minute,
+        in_flight_max,
         request_id,
     });
     fields.finish(new)
@@ -59,13 +92,19 @@ pub fn setup_change(request: pb::UpdateSetupRequest) -> Result<(SetupId, SetupCh
         "id",
         "status",
         "status_detail",
+        "pause",
         "create_time",
         "update_time",
     ];
     let mask = Mask::read(
         &mut fields,
         request.update_mask,
-        &["display_name", "carriers"],
+        &[
+            "display_name",
+            "carriers",
+            "starts_per_minute",
+            "in_flight_max",
+        ],
         &fixed,
     );
     let mut change = SetupChange::default();
@@ -75,6 +114,14 @@ pub fn setup_change(request: pb::UpdateSetupRequest) -> Result<(SetupId, SetupCh
     if mask.writes("carriers", !setup.carriers.is_empty()) {
         fields.extend(carrier_faults("setup.carriers", &setup.carriers, false));
         change.carriers = Some(setup.carriers);
+    }
+    if mask.writes("starts_per_minute", setup.starts_per_minute != 0) {
+        let (name, given) = ("setup.starts_per_minute", setup.starts_per_minute);
+        change.starts_per_minute = Some(limit(&mut fields, name, given, STARTS_PER_MINUTE_MAX));
+    }
+    if mask.writes("in_flight_max", setup.in_flight_max != 0) {
+        let (name, given) = ("setup.in_flight_max", setup.in_flight_max);
+        change.in_flight_max = Some(limit(&mut fields, name, given, IN_FLIGHT_MAX));
     }
     fields.finish(id.map(|id| (id, change)))
 }

@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
+use super::breaker::{Way, way};
 use super::claim::refused;
-use super::{Delivering, NotReady, Task, TaskKind, readiness};
+use super::{Delivering, Task, TaskKind, readiness};
 use crate::carrier::Message;
 use crate::domain::attempt::{Attempt, CarrierWords, OutcomeKind};
 use crate::domain::delivery::{Context, Delivery, HandOver};
@@ -41,6 +42,8 @@ pub struct Begun {
 pub struct CallPlan {
     pub begun: Begun,
     pub attempt_number: i32,
+    /// The carrier's breaker is open, and this call finds out whether it answers again.
+    pub is_trial: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -56,7 +59,7 @@ pub fn begin(
 ) -> Result<NextMove> {
     let now = tx.now()?;
     let held = &task.delivery;
-    let current = tx.find_delivery(held.workspace_id, held.voicemail_id, Lock::Update)?;
+    let current = tx.find_delivery(held.workspace_id, held.voicemail_id, Lock::Change)?;
     let Some(delivery) = current.filter(|row| Guard::of(row) == Guard::of(held)) else {
         return Ok(NextMove::Lost);
     };
@@ -87,50 +90,82 @@ fn send(
     let guard = Guard::of(&delivery);
     let setup = match readiness(tx, &delivery, delivering)? {
         Ok(setup) => setup,
-        Err(not_ready) => {
-            let wait = context.rules.no_sender_wait;
-            let (why, is_held) = match not_ready {
-                NotReady::Setup(why) => (why, true),
-                NotReady::Here(why) => (why, false),
-            };
-            delivery
-                .put_back(why.clone(), wait, context.now)
-                .map_err(refused)?;
-            if is_held {
-                delivery.hold(why);
-            }
-            return done(tx, guard, delivery);
-        }
+        // Its lane is passed over until its setup may send again.
+        Err(why) => return put_back(tx, guard, delivery, why, Duration::ZERO, context),
     };
     let known = tx.last_hand_over(delivery.voicemail_id)?;
     // The carrier certainly does not have it, so a hand-over over a carrier that the setup no longer
     // has is not gone on with. The sender stays what it was.
+    let number = known.as_ref().map_or(1, |hand_over| hand_over.number + 1);
     let is_first = known.is_none();
     let usable = known.filter(|hand_over| {
         delivering
             .known(&setup.carriers)
             .contains(&hand_over.carrier)
     });
+    let lease_end = context.now.plus(delivering.lease);
+    let breakers = tx.breakers()?;
     if let Some(hand_over) = usable {
-        return plan_call(tx, delivering, guard, delivery, hand_over, context);
+        let way = way(tx, &hand_over.carrier, &breakers, lease_end)?;
+        let Way::Closed(until) = way else {
+            let is_trial = way == Way::Trial;
+            return plan_call(
+                tx, delivering, guard, delivery, hand_over, is_trial, context,
+            );
+        };
+        return put_off(tx, guard, delivery, until, context);
     }
+    let no_sender_wait = context.rules.no_sender_wait;
     if is_first && !choose_sender_again(tx, delivering, &mut delivery, &setup)? {
         let why = "its use case has no active phone number that may send it; it waits for one";
-        delivery
-            .put_back(why.to_owned(), context.rules.no_sender_wait, context.now)
-            .map_err(refused)?;
-        return done(tx, guard, delivery);
+        return put_back(tx, guard, delivery, why.to_owned(), no_sender_wait, context);
     }
-    match new_hand_over(tx, delivering, &delivery, &setup, context.now)? {
-        Some(hand_over) => plan_call(tx, delivering, guard, delivery, hand_over, context),
+    let mut closed_until: Option<Time> = None;
+    for name in allowed_carriers(tx, delivering, &delivery, &setup)? {
+        let way = way(tx, &name, &breakers, lease_end)?;
+        if let Way::Closed(until) = way {
+            closed_until = Some(closed_until.map_or(until, |other| other.min(until)));
+            continue;
+        }
+        let hand_over = new_hand_over(tx, delivering, &delivery, name, number, context.now)?;
+        let is_trial = way == Way::Trial;
+        return plan_call(
+            tx, delivering, guard, delivery, hand_over, is_trial, context,
+        );
+    }
+    match closed_until {
+        Some(until) => put_off(tx, guard, delivery, until, context),
         None => {
             let why = "its sender's number may not be used with any carrier of the setup; it waits";
-            delivery
-                .put_back(why.to_owned(), context.rules.no_sender_wait, context.now)
-                .map_err(refused)?;
-            done(tx, guard, delivery)
+            put_back(tx, guard, delivery, why.to_owned(), no_sender_wait, context)
         }
     }
+}
+
+/// No call is made; it waits.
+fn put_back(
+    tx: &mut dyn Tx,
+    guard: Guard,
+    mut delivery: Delivery,
+    why: String,
+    wait: Duration,
+    context: Context<'_>,
+) -> Result<NextMove> {
+    delivery.put_back(why, wait, context.now).map_err(refused)?;
+    done(tx, guard, delivery)
+}
+
+/// The breaker of its carrier is open until then.
+fn put_off(
+    tx: &mut dyn Tx,
+    guard: Guard,
+    delivery: Delivery,
+    until: Time,
+    context: Context<'_>,
+) -> Result<NextMove> {
+    let why = "its carrier fails again and again; it waits until the carrier answers".to_owned();
+    let wait = until.since(context.now);
+    put_back(tx, guard, delivery, why, wait, context)
 }
 
 /// Writes what became of it; nothing is left to do.
@@ -144,7 +179,7 @@ fn done(tx: &mut dyn Tx, guard: Guard, delivery: Delivery) -> Result<NextMove> {
 pub fn never_called(tx: &mut dyn Tx, task: &Task) -> Result<()> {
     let now = tx.now()?;
     let held = &task.delivery;
-    let current = tx.find_delivery(held.workspace_id, held.voicemail_id, Lock::Update)?;
+    let current = tx.find_delivery(held.workspace_id, held.voicemail_id, Lock::Change)?;
     let ours = current.filter(|row| Guard::of(row) == Guard::of(held));
     let Some(mut delivery) = ours.filter(|row| row.status == Status::Sending) else {
         return Ok(());
@@ -227,7 +262,7 @@ fn rescue(
         carrier.doubt_traits(&delivery.recipient),
         context,
     ) {
-        Step::Repeat => plan_call(tx, delivering, guard, delivery, hand_over, context),
+        Step::Repeat => plan_call(tx, delivering, guard, delivery, hand_over, false, context),
         Step::Ask => plan_question(tx, delivering, delivery, hand_over, context),
         Step::GiveUp => {
             delivery
@@ -245,6 +280,7 @@ fn plan_call(
     guard: Guard,
     mut delivery: Delivery,
     hand_over: HandOver,
+    is_trial: bool,
     context: Context<'_>,
 ) -> Result<NextMove> {
     let Some(carrier) = delivering.registry.find(&hand_over.carrier) else {
@@ -275,6 +311,7 @@ fn plan_call(
     Ok(NextMove::Call(CallPlan {
         begun,
         attempt_number,
+        is_trial,
     }))
 }
 
@@ -349,30 +386,38 @@ fn choose_sender_again(
     }
 }
 
-/// The first carrier of the setup that is configured and that the sender's number allows.
-fn new_hand_over(
+/// The carriers of the setup that are configured and that the sender's number allows, in order.
+pub(in crate::ops) fn allowed_carriers(
     tx: &mut dyn Tx,
     delivering: &Delivering,
     delivery: &Delivery,
     setup: &Setup,
-    now: Time,
-) -> Result<Option<HandOver>> {
+) -> Result<Vec<String>> {
     let sender = tx.find_number(delivery.workspace_id, delivery.sender_id, Lock::None)?;
-    let allowed = |name: &&String| sender.as_ref().is_some_and(|number| number.allows(name));
-    let found = setup.carriers.iter().filter(allowed).find_map(|name| {
-        delivering
-            .registry
-            .find(name)
-            .map(|carrier| (name, carrier))
-    });
-    let Some((name, carrier)) = found else {
-        return Ok(None);
-    };
+    let allows = |name: &String| sender.as_ref().is_some_and(|number| number.allows(name));
+    let mut known = delivering.known(&setup.carriers);
+    known.retain(allows);
+    Ok(known)
+}
+
+fn new_hand_over(
+    tx: &mut dyn Tx,
+    delivering: &Delivering,
+    delivery: &Delivery,
+    name: String,
+    number: i32,
+    now: Time,
+) -> Result<HandOver> {
+    let carrier = delivering
+        .registry
+        .find(&name)
+        .ok_or_else(|| OpError::Internal(format!("carrier `{name}` went away in the middle")))?;
     let hand_over = HandOver {
-        id: HandOverId::generate(),
+        id: HandOverId::derive(delivery.voicemail_id, number),
         workspace_id: delivery.workspace_id,
         voicemail_id: delivery.voicemail_id,
-        carrier: name.clone(),
+        number,
+        carrier: name,
         request: carrier.request(&message(tx, delivery)?),
         reference: String::new(),
         doubt_time: None,
@@ -380,7 +425,13 @@ fn new_hand_over(
         create_time: now,
     };
     tx.insert_hand_over(&hand_over)?;
-    Ok(Some(hand_over))
+    Ok(hand_over)
+}
+
+/// The worker still works on it: its lease is counted anew. `false`: it was lost.
+pub fn renew(tx: &mut dyn Tx, delivering: &Delivering, delivery: &Delivery) -> Result<bool> {
+    let until = tx.now()?.plus(delivering.lease);
+    Ok(tx.renew_lease(Guard::of(delivery), until)?)
 }
 
 fn hand_over_of(tx: &mut dyn Tx, delivery: &Delivery) -> Result<HandOver> {
@@ -392,7 +443,7 @@ fn hand_over_of(tx: &mut dyn Tx, delivery: &Delivery) -> Result<HandOver> {
     })
 }
 
-fn message(tx: &mut dyn Tx, delivery: &Delivery) -> Result<Message> {
+pub(in crate::ops) fn message(tx: &mut dyn Tx, delivery: &Delivery) -> Result<Message> {
     let audio = tx
         .find_audio(delivery.workspace_id, delivery.audio_id)?
         .ok_or_else(|| {

@@ -2,11 +2,16 @@
 //! it. Between them no transaction is open. The rules are in `domain/delivery.rs`.
 
 mod begin;
+mod breaker;
 mod claim;
+mod limits;
 mod record;
 
-pub use begin::{Begun, CallPlan, NextMove, QuestionPlan, begin, never_called};
-pub use claim::{Claimed, Task, TaskKind, claim};
+pub use begin::{Begun, CallPlan, NextMove, QuestionPlan, begin, never_called, renew};
+pub(super) use begin::{allowed_carriers, message};
+pub use breaker::{end_trial, trip};
+pub(super) use claim::refused;
+pub use claim::{Claimed, Round, Task, TaskKind, claim};
 pub use record::{Recorded, record_answer, record_outcome};
 
 use std::time::Duration;
@@ -14,8 +19,13 @@ use std::time::Duration;
 use super::error::Result;
 use crate::carrier::Registry;
 use crate::domain::delivery::{Delivery, Rules};
-use crate::domain::telephony::{Setup, SetupStatus};
+use crate::domain::doubt::DoubtTraits;
+use crate::domain::phone::PhoneNumber;
+use crate::domain::telephony::Setup;
 use crate::storage::{Error, Lock, Tx};
+
+/// Another process may have one, so it is a matter of this one.
+pub const NO_CARRIER: &str = "no carrier of its setup is in the configuration; it waits";
 
 /// What every step needs.
 #[derive(Clone)]
@@ -26,45 +36,43 @@ pub struct Delivering {
     pub lease: Duration,
 }
 
-/// Why a voicemail can't be sent now.
-#[derive(Debug, Clone)]
-enum NotReady {
-    /// Its setup may not send: so for every process, until somebody changes the setup.
-    Setup(String),
-    /// This process does not know a carrier for it: another one may, so it is only put off.
-    Here(String),
-}
-
-/// May this voicemail's setup send now?
+/// May this voicemail's setup send now? Else why it waits.
 fn readiness(
     tx: &mut dyn Tx,
     delivery: &Delivery,
     delivering: &Delivering,
-) -> Result<std::result::Result<Setup, NotReady>> {
-    let found = tx.find_setup(delivery.workspace_id, delivery.setup_id, Lock::Share);
+) -> Result<std::result::Result<Setup, String>> {
+    let found = tx.find_setup(delivery.workspace_id, delivery.setup_id, Lock::Present);
     let setup = match found {
         Ok(Some(setup)) => setup,
         Ok(None) | Err(Error::Inconsistent { .. }) => {
             tracing::error!(setup.id = %delivery.setup_id, "the setup of a waiting voicemail can't be read");
-            return Ok(Err(NotReady::Here(
-                "its setup can't be read; it waits".to_owned(),
-            )));
+            return Ok(Err("its setup can't be read; it waits".to_owned()));
         }
         Err(error) => return Err(error.into()),
     };
-    if setup.status != SetupStatus::Approved {
-        let status = setup.status.as_str();
-        let why = format!("its setup is {status}; it waits until the setup is approved");
-        return Ok(Err(NotReady::Setup(why)));
+    if let Some(why) = setup.why_waiting() {
+        return Ok(Err(why));
     }
     if delivering.known(&setup.carriers).is_empty() {
-        let why = "no carrier of its setup is in the configuration; it waits";
-        return Ok(Err(NotReady::Here(why.to_owned())));
+        return Ok(Err(NO_CARRIER.to_owned()));
     }
     Ok(Ok(setup))
 }
 
 impl Delivering {
+    /// What a carrier allows where the outcome of a call is unknown; one that is not in the configuration
+    /// (any more) allows nothing.
+    pub fn traits(&self, carrier: &str, recipient: &PhoneNumber) -> DoubtTraits {
+        match self.registry.find(carrier) {
+            Some(carrier) => carrier.doubt_traits(recipient),
+            None => DoubtTraits {
+                repeatable_for: None,
+                askable: false,
+            },
+        }
+    }
+
     /// Those of these carriers that this process has.
     fn known(&self, carriers: &[String]) -> Vec<String> {
         let known = carriers

@@ -2,10 +2,12 @@
 
 use super::claim::refused;
 use super::{Begun, CallPlan, Delivering, QuestionPlan};
-use crate::domain::attempt::{Answer, CarrierWords, Outcome};
+use crate::domain::attempt::{Answer, Attempt, CarrierWords, Outcome, OutcomeKind};
 use crate::domain::delivery::{Context, Delivery};
 use crate::domain::doubt::DoubtTraits;
 use crate::domain::status::Status;
+use crate::domain::telephony::{Pause, PauseReason};
+use crate::domain::time::Time;
 use crate::ops::error::Result;
 use crate::storage::{AttemptEnd, Error, Guard, Lock, Tx};
 
@@ -39,13 +41,14 @@ pub fn record_outcome(
         now,
         chance,
     };
-    let traits = traits(delivering, &plan.begun);
+    let traits = delivering.traits(&hand_over.carrier, &before.recipient);
     let end = AttemptEnd {
         end_time: now,
         outcome: outcome.kind(),
         failure_reason: outcome.failure_reason(),
         words: words.clone(),
     };
+    pause_where_due(tx, before, outcome, now)?;
     let was_open = tx.end_attempt(before.voicemail_id, plan.attempt_number, &end)?;
     let (mut after, mut hand_over) = (before.clone(), hand_over.clone());
     after
@@ -62,7 +65,38 @@ pub fn record_outcome(
     }
 }
 
-/// A late answer goes to its attempt and nowhere else, except that it settles an UNCONFIRMED one.
+/// A fault of our account is every message's: the setup's queue stops.
+fn pause_where_due(
+    tx: &mut dyn Tx,
+    delivery: &Delivery,
+    outcome: &Outcome,
+    now: Time,
+) -> Result<()> {
+    let reason = match outcome {
+        Outcome::Rejected { reason } => PauseReason::of(*reason),
+        _ => None,
+    };
+    let Some(reason) = reason else {
+        return Ok(());
+    };
+    let pause = Pause {
+        reason,
+        carrier: delivery.carrier.clone(),
+        since: now,
+    };
+    if tx.pause_setup(delivery.setup_id, &pause)? {
+        tracing::error!(
+            setup.id = %delivery.setup_id,
+            carrier.name = %pause.carrier,
+            reason = reason.as_str(),
+            "a carrier refuses our account; the setup is paused until it is resumed"
+        );
+    }
+    Ok(())
+}
+
+/// A late answer goes to its attempt and nowhere else, with two exceptions: it counts in full as long
+/// as whoever took over has not begun, and a word settles an UNCONFIRMED one.
 fn late(
     tx: &mut dyn Tx,
     plan: &CallPlan,
@@ -73,8 +107,8 @@ fn late(
 ) -> Result<Recorded> {
     let before = &plan.begun.delivery;
     let id = before.voicemail_id;
+    let attempts = tx.find_attempts(id)?;
     if !attempt_was_open {
-        let attempts = tx.find_attempts(id)?;
         let known = attempts
             .iter()
             .find(|attempt| attempt.number == plan.attempt_number);
@@ -91,12 +125,19 @@ fn late(
     tracing::warn!(
         voicemail.id = %id,
         attempt.number = plan.attempt_number,
-        "an answer came after the lease was lost; it is kept with its attempt"
+        "an answer came after the lease was lost"
     );
-    let current = tx.find_delivery(before.workspace_id, id, Lock::Update)?;
-    let unconfirmed = current.filter(|row| row.status == Status::Unconfirmed);
-    let is_word = matches!(outcome, Outcome::Delivered | Outcome::Rejected { .. });
-    let Some(mut current) = unconfirmed.filter(|_| is_word) else {
+    let current = tx.find_delivery(before.workspace_id, id, Lock::Change)?;
+    let mut others = (attempts.iter()).filter(|attempt| attempt.number != plan.attempt_number);
+    let another_may_have_it = others.any(may_have_it);
+    let counts = |row: &Delivery| match row.status {
+        // Whoever took it over has not begun, or it would have closed the attempt: nothing was
+        // decided without this answer, and the lease that it was taken over with ends here.
+        Status::Sending => attempt_was_open,
+        Status::Unconfirmed => settles(outcome, another_may_have_it),
+        _ => false,
+    };
+    let Some(mut current) = current.filter(counts) else {
         return Ok(Recorded::Late {
             contradicts: !attempt_was_open,
         });
@@ -107,7 +148,34 @@ fn late(
         .record(&mut hand_over, outcome, words, traits, context)
         .map_err(refused)?;
     tx.save_delivery(guard, &current)?;
+    if guard.status == Status::Sending {
+        tx.save_hand_over(&hand_over)?;
+    }
     Ok(Recorded::Moved(Box::new(current)))
+}
+
+/// Does the answer to one call settle a voicemail that is UNCONFIRMED? A refusal that is not about
+/// the message says nothing about another call, which the carrier may have taken.
+fn settles(outcome: &Outcome, another_may_have_it: bool) -> bool {
+    match outcome {
+        Outcome::Delivered => true,
+        Outcome::Rejected { reason } => {
+            reason.ends_as() != Status::Unconfirmed
+                && !(reason.is_about_the_way() && another_may_have_it)
+        }
+        Outcome::Taken { .. } | Outcome::TryAgain { .. } | Outcome::Unknown => false,
+    }
+}
+
+/// May the carrier have the message from this call?
+fn may_have_it(attempt: &Attempt) -> bool {
+    match attempt.outcome {
+        Some(OutcomeKind::TryAgain) => false,
+        Some(OutcomeKind::Rejected) => {
+            (attempt.failure_reason).is_none_or(|reason| reason.ends_as() == Status::Unconfirmed)
+        }
+        Some(OutcomeKind::Delivered | OutcomeKind::Taken | OutcomeKind::Unknown) | None => true,
+    }
 }
 
 pub fn record_answer(
@@ -129,7 +197,7 @@ pub fn record_answer(
         now,
         chance,
     };
-    let traits = traits(delivering, &plan.begun);
+    let traits = delivering.traits(&hand_over.carrier, &before.recipient);
     let (mut after, mut hand_over) = (before.clone(), hand_over.clone());
     after
         .record_answer(&mut hand_over, answer, words, traits, context)
@@ -139,19 +207,32 @@ pub fn record_answer(
             tx.save_hand_over(&hand_over)?;
             Ok(Recorded::Moved(Box::new(after)))
         }
-        // Somebody else knows better by now; a carrier that can be asked can be asked again.
-        Err(Error::Guard { .. }) => Ok(Recorded::Late { contradicts: false }),
+        Err(Error::Guard { .. }) => late_answer(tx, plan, answer, words, (traits, context)),
         Err(error) => Err(error.into()),
     }
 }
 
-/// A carrier that went from the configuration in the middle allows nothing.
-fn traits(delivering: &Delivering, begun: &Begun) -> DoubtTraits {
-    match delivering.registry.find(&begun.hand_over.carrier) {
-        Some(carrier) => carrier.doubt_traits(&begun.delivery.recipient),
-        None => DoubtTraits {
-            repeatable_for: None,
-            askable: false,
-        },
-    }
+/// Somebody else knows better by now, and a carrier that can be asked can be asked again: but nobody
+/// asks about an UNCONFIRMED one any more, so how it ended settles it.
+fn late_answer(
+    tx: &mut dyn Tx,
+    plan: &QuestionPlan,
+    answer: &Answer,
+    words: &CarrierWords,
+    (traits, context): (DoubtTraits, Context<'_>),
+) -> Result<Recorded> {
+    let before = &plan.begun.delivery;
+    let current = tx.find_delivery(before.workspace_id, before.voicemail_id, Lock::Change)?;
+    let unconfirmed = current.filter(|row| row.status == Status::Unconfirmed);
+    let is_word = matches!(answer, Answer::Ended(end) if end.status() != Status::Unconfirmed);
+    let Some(mut current) = unconfirmed.filter(|_| is_word) else {
+        return Ok(Recorded::Late { contradicts: false });
+    };
+    let guard = Guard::of(&current);
+    let mut hand_over = plan.begun.hand_over.clone();
+    current
+        .record_answer(&mut hand_over, answer, words, traits, context)
+        .map_err(refused)?;
+    tx.save_delivery(guard, &current)?;
+    Ok(Recorded::Moved(Box::new(current)))
 }

@@ -1,52 +1,18 @@
-//! What the worker reads and writes.
+//! What the worker reads and writes of a delivery.
 
-use std::time::Duration;
-
-use diesel::dsl::exists;
 use diesel::prelude::*;
 
-use super::super::{attempts, hand_overs, setups, voicemails};
+use super::super::{attempts, hand_overs, voicemails};
 use super::Session;
 use super::rows::{AttemptRow, DeliveryRow, HandOverRow};
 use crate::domain::attempt::Attempt;
 use crate::domain::delivery::{Delivery, HandOver};
 use crate::domain::ids::{VoicemailId, WorkspaceId};
-use crate::domain::status::Status;
-use crate::domain::telephony::SetupStatus;
 use crate::domain::time::Time;
 use crate::storage::values::{Id, Ts};
 use crate::storage::{AttemptEnd, DeliveryStore, Error, Guard, Lock, NewAttempt, Result, Tx};
 
 impl DeliveryStore for Session<'_> {
-    fn due(&mut self, limit: i64) -> Result<Vec<Delivery>> {
-        let now = self.now()?;
-        let query = voicemails::table
-            .filter(voicemails::next_time.le(Some(Ts(now))))
-            .order((voicemails::next_time, voicemails::id))
-            .limit(limit)
-            .select(DeliveryRow::as_select());
-        let rows: Vec<DeliveryRow> = skip_locked!(query).load(self.conn)?;
-        let mut due = Vec::with_capacity(rows.len());
-        for row in rows {
-            let id = row.id;
-            match row.read() {
-                Ok(delivery) => due.push(delivery),
-                Err(error) => self.put_off(id, now, &error)?,
-            }
-        }
-        Ok(due)
-    }
-
-    fn next_due_time(&mut self) -> Result<Option<Time>> {
-        let next: Option<Option<Ts>> = voicemails::table
-            .filter(voicemails::next_time.is_not_null())
-            .order(voicemails::next_time)
-            .select(voicemails::next_time)
-            .first(self.conn)
-            .optional()?;
-        Ok(next.flatten().map(|t| t.0))
-    }
-
     fn find_delivery(
         &mut self,
         workspace: WorkspaceId,
@@ -90,6 +56,16 @@ impl DeliveryStore for Session<'_> {
         Error::unless_one("voicemails", update.execute(self.conn)?)
     }
 
+    fn renew_lease(&mut self, guard: Guard, until: Time) -> Result<bool> {
+        let rows = diesel::update(voicemails::table)
+            .filter(voicemails::id.eq(Id::from(guard.voicemail_id)))
+            .filter(voicemails::status.eq(guard.status as i16))
+            .filter(voicemails::lease_token.eq(guard.lease_token.map(Id::from)))
+            .set(voicemails::next_time.eq(Some(Ts(until))))
+            .execute(self.conn)?;
+        Ok(rows == 1)
+    }
+
     fn save_sender(&mut self, delivery: &Delivery) -> Result<()> {
         let rows = diesel::update(voicemails::table)
             .filter(voicemails::id.eq(Id::from(delivery.voicemail_id)))
@@ -99,51 +75,6 @@ impl DeliveryStore for Session<'_> {
             ))
             .execute(self.conn)?;
         Error::unless_one("voicemails", rows)
-    }
-
-    fn release_held(&mut self, limit: i64) -> Result<usize> {
-        let now = self.now()?;
-        // Setup by setup: what is held for one that may not send is never looked at.
-        let of_setup = voicemails::table
-            .filter(voicemails::held)
-            .filter(voicemails::setup_id.eq(setups::id));
-        let setups: Vec<Id> = setups::table
-            .filter(setups::status.eq(SetupStatus::Approved as i16))
-            .filter(exists(of_setup))
-            .select(setups::id)
-            .load(self.conn)?;
-        let mut released = 0;
-        for setup in setups {
-            let left = limit - i64::try_from(released).unwrap_or(limit);
-            let query = voicemails::table
-                .filter(voicemails::held)
-                .filter(voicemails::setup_id.eq(setup))
-                .limit(left)
-                .select(voicemails::id);
-            let rows: Vec<Id> = skip_locked!(query).load(self.conn)?;
-            released += diesel::update(voicemails::table)
-                .filter(voicemails::id.eq_any(rows))
-                .filter(voicemails::held)
-                .filter(voicemails::status.eq(Status::Accepted as i16))
-                .set((
-                    voicemails::held.eq(false),
-                    voicemails::status_detail.eq(""),
-                    voicemails::next_time.eq(Some(Ts(now))),
-                    voicemails::update_time.eq(Ts(now)),
-                ))
-                .execute(self.conn)?;
-        }
-        Ok(released)
-    }
-
-    fn end_all_leases(&mut self) -> Result<usize> {
-        let now = self.now()?;
-        Ok(diesel::update(voicemails::table)
-            .filter(voicemails::lease_token.is_not_null())
-            .filter(voicemails::next_time.gt(Some(Ts(now))))
-            .filter(voicemails::status.eq_any([Status::Sending as i16, Status::Sent as i16]))
-            .set(voicemails::next_time.eq(Some(Ts(now))))
-            .execute(self.conn)?)
     }
 
     fn insert_hand_over(&mut self, hand_over: &HandOver) -> Result<()> {
@@ -156,7 +87,11 @@ impl DeliveryStore for Session<'_> {
     fn last_hand_over(&mut self, voicemail: VoicemailId) -> Result<Option<HandOver>> {
         let row: Option<HandOverRow> = hand_overs::table
             .filter(hand_overs::voicemail_id.eq(Id::from(voicemail)))
-            .order((hand_overs::create_time.desc(), hand_overs::id.desc()))
+            .order((
+                hand_overs::number.desc(),
+                hand_overs::create_time.desc(),
+                hand_overs::id.desc(),
+            ))
             .select(HandOverRow::as_select())
             .first(self.conn)
             .optional()?;
@@ -231,18 +166,5 @@ impl DeliveryStore for Session<'_> {
             .set(attempts::late_outcome.eq(late_outcome))
             .execute(self.conn)?;
         Error::unless_one("attempts", rows)
-    }
-}
-
-/// How long a row that can't be read is left alone.
-const PUT_OFF: Duration = Duration::from_secs(600);
-
-impl Session<'_> {
-    fn put_off(&mut self, id: Id, now: Time, error: &Error) -> Result<()> {
-        tracing::error!(voicemail.id = %id.0, error = %error, "a voicemail can't be read; it is put off");
-        diesel::update(voicemails::table.find(id))
-            .set(voicemails::next_time.eq(Some(Ts(now.plus(PUT_OFF)))))
-            .execute(self.conn)?;
-        Ok(())
     }
 }

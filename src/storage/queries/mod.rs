@@ -5,6 +5,8 @@ mod audio;
 mod delivery;
 mod explain;
 mod lists;
+mod queue;
+mod recovery;
 mod report;
 mod rows;
 mod telephony;
@@ -14,9 +16,11 @@ mod voicemails;
 use diesel::connection::{AnsiTransactionManager, TransactionManager};
 use diesel::migration::MigrationSource;
 use diesel::prelude::*;
+use diesel::r2d2::PooledConnection;
+use diesel::sql_types::Bool;
 use diesel_migrations::MigrationHarness;
 
-use super::{Conn, Db, Pool, service_keys};
+use super::{Conn, Db, Manager, Pool, service_keys};
 use crate::clock::Clock;
 use crate::domain::time::Time;
 use crate::storage::{Error, Result, SchemaDifference, Tx};
@@ -53,8 +57,7 @@ impl Tx for Session<'_> {
     }
 
     fn ping(&mut self) -> Result<()> {
-        diesel::select(diesel::dsl::sql::<diesel::sql_types::Integer>("1")).execute(self.conn)?;
-        Ok(())
+        super::ping(self.conn)
     }
 }
 
@@ -63,7 +66,7 @@ pub fn read<T, E: From<Error>>(
     clock: &Clock,
     work: impl FnOnce(&mut dyn Tx) -> std::result::Result<T, E>,
 ) -> std::result::Result<T, E> {
-    let mut conn = connection(pool)?;
+    let mut conn = super::checkout(pool)?;
     work(&mut Session {
         conn: &mut conn,
         clock,
@@ -76,9 +79,8 @@ pub fn write<T, E: From<Error>>(
     clock: &Clock,
     work: impl FnOnce(&mut dyn Tx) -> std::result::Result<T, E>,
 ) -> std::result::Result<T, E> {
-    let mut conn = connection(pool)?;
+    let mut conn = begin(pool)?;
     let conn: &mut Conn = &mut conn;
-    AnsiTransactionManager::begin_transaction_sql(conn, super::BEGIN).map_err(Error::from)?;
     match work(&mut Session {
         conn: &mut *conn,
         clock,
@@ -97,15 +99,26 @@ pub fn write<T, E: From<Error>>(
     }
 }
 
-fn connection(
-    pool: &Pool,
-) -> Result<diesel::r2d2::PooledConnection<diesel::r2d2::ConnectionManager<Conn>>> {
-    pool.get()
-        .map_err(|error| Error::Unavailable(error.to_string()))
+/// A connection with a transaction begun.
+fn begin(pool: &Pool) -> Result<PooledConnection<Manager>> {
+    let begin_on =
+        |conn: &mut Conn| AnsiTransactionManager::begin_transaction_sql(conn, super::BEGIN);
+    let mut conn = super::checkout(pool)?;
+    match begin_on(&mut conn) {
+        Ok(()) => Ok(conn),
+        // Nothing has been done yet, so where only the connection was dead a fresh one is as good.
+        Err(_) if super::is_dead(&conn) => {
+            drop(conn);
+            let mut conn = super::checkout(pool)?;
+            begin_on(&mut conn)?;
+            Ok(conn)
+        }
+        Err(failed) => Err(failed.into()),
+    }
 }
 
 pub fn migrate(pool: &Pool) -> Result<Vec<String>> {
-    let mut conn = connection(pool)?;
+    let mut conn = super::checkout(pool)?;
     super::with_migration_lock(&mut conn, |conn| {
         let run = conn
             .run_pending_migrations(super::MIGRATIONS)
@@ -121,10 +134,21 @@ diesel::table! {
 
 /// Asked every second, so it only reads: diesel's own question would make the table first.
 pub fn schema_difference(pool: &Pool) -> Result<SchemaDifference> {
-    let mut conn = connection(pool)?;
-    let applied: Vec<String> = __diesel_schema_migrations::table
+    let mut conn = super::checkout(pool)?;
+    let conn: &mut Conn = &mut conn;
+    let loaded = __diesel_schema_migrations::table
         .select(__diesel_schema_migrations::version)
-        .load(&mut conn)?;
+        .load::<String>(conn);
+    let applied = match loaded {
+        Ok(applied) => applied,
+        // On an empty database all are missing, which is no fault of it.
+        Err(error) => {
+            match diesel::select(diesel::dsl::sql::<Bool>(super::HAS_MIGRATIONS)).get_result(conn) {
+                Ok(false) => Vec::new(),
+                _ => return Err(error.into()),
+            }
+        }
+    };
     let migrations = MigrationSource::<Db>::migrations(&super::MIGRATIONS)
         .map_err(|error| Error::Internal(error.to_string()))?;
     let known: Vec<String> = migrations

@@ -4,15 +4,18 @@
 use diesel::prelude::*;
 
 use super::super::{
-    Db, attempts, audios, hand_overs, phone_numbers, setups, use_cases, voicemails,
+    Db, attempts, audios, breakers, hand_overs, phone_numbers, setups, use_cases, voicemails,
 };
 use crate::domain::attempt::{Attempt, OutcomeKind};
+use crate::domain::breaker::Breaker;
 use crate::domain::delivery::{Delivery, HandOver};
 use crate::domain::failure::FailureReason;
 use crate::domain::ids::WorkspaceId;
 use crate::domain::phone::PhoneNumber;
 use crate::domain::status::Status;
-use crate::domain::telephony::{NumberStatus, SenderNumber, Setup, SetupStatus};
+use crate::domain::telephony::{
+    NumberStatus, Pause, PauseReason, SenderNumber, Setup, SetupStatus,
+};
 use crate::domain::use_case::{Channel, Purpose, UseCase};
 use crate::domain::voicemail::{Audio, Voicemail};
 use crate::storage::values::{Id, Ts};
@@ -29,6 +32,11 @@ pub struct SetupRow {
     pub status_detail: String,
     pub create_time: Ts,
     pub update_time: Ts,
+    pub starts_per_minute: i32,
+    pub in_flight_max: i32,
+    pub pause_reason: Option<i16>,
+    pub pause_carrier: String,
+    pub pause_time: Option<Ts>,
 }
 
 impl SetupRow {
@@ -42,10 +50,28 @@ impl SetupRow {
             status_detail: setup.status_detail.clone(),
             create_time: setup.create_time.into(),
             update_time: setup.update_time.into(),
+            starts_per_minute: setup.starts_per_minute,
+            in_flight_max: setup.in_flight_max,
+            pause_reason: setup.pause.as_ref().map(|pause| pause.reason as i16),
+            pause_carrier: setup
+                .pause
+                .as_ref()
+                .map(|pause| pause.carrier.clone())
+                .unwrap_or_default(),
+            pause_time: setup.pause.as_ref().map(|pause| Ts(pause.since)),
         })
     }
 
     pub fn read(self) -> Result<Setup> {
+        let pause = match (self.pause_reason, self.pause_time) {
+            (Some(code), Some(since)) => Some(Pause {
+                reason: PauseReason::from_code(code)
+                    .ok_or_else(|| odd("setups", "pause_reason", code))?,
+                carrier: self.pause_carrier,
+                since: since.0,
+            }),
+            _ => None,
+        };
         Ok(Setup {
             id: self.id.into(),
             workspace_id: WorkspaceId(self.workspace_id),
@@ -54,9 +80,41 @@ impl SetupRow {
             status: SetupStatus::from_code(self.status)
                 .ok_or_else(|| odd("setups", "status", self.status))?,
             status_detail: self.status_detail,
+            starts_per_minute: self.starts_per_minute,
+            in_flight_max: self.in_flight_max,
+            pause,
             create_time: self.create_time.0,
             update_time: self.update_time.0,
         })
+    }
+}
+
+#[derive(Queryable, Selectable, Insertable)]
+#[diesel(table_name = breakers, check_for_backend(Db))]
+pub struct BreakerRow {
+    pub carrier: String,
+    pub since: Ts,
+    pub next_trial_time: Ts,
+    pub trials: i32,
+}
+
+impl BreakerRow {
+    pub fn of(breaker: &Breaker) -> BreakerRow {
+        BreakerRow {
+            carrier: breaker.carrier.clone(),
+            since: Ts(breaker.since),
+            next_trial_time: Ts(breaker.next_trial_time),
+            trials: breaker.trials,
+        }
+    }
+
+    pub fn read(self) -> Breaker {
+        Breaker {
+            carrier: self.carrier,
+            since: self.since.0,
+            next_trial_time: self.next_trial_time.0,
+            trials: self.trials,
+        }
     }
 }
 
@@ -323,6 +381,7 @@ pub struct HandOverRow {
     pub doubt_time: Option<Ts>,
     pub asks: i32,
     pub create_time: Ts,
+    pub number: i32,
 }
 
 impl HandOverRow {
@@ -337,6 +396,7 @@ impl HandOverRow {
             doubt_time: hand_over.doubt_time.map(Ts),
             asks: hand_over.asks,
             create_time: hand_over.create_time.into(),
+            number: hand_over.number,
         }
     }
 
@@ -345,6 +405,7 @@ impl HandOverRow {
             id: self.id.into(),
             workspace_id: WorkspaceId(self.workspace_id),
             voicemail_id: self.voicemail_id.into(),
+            number: self.number,
             carrier: self.carrier,
             request: self.request,
             reference: self.reference,

@@ -59,6 +59,7 @@ impl TelephonyStore for Session<'_> {
     }
 
     fn update_setup(&mut self, setup: &Setup, before: SetupStatus) -> Result<()> {
+        let pause_carrier = setup.pause.as_ref().map_or("", |pause| &pause.carrier);
         let rows = diesel::update(setups::table)
             .filter(setups::id.eq(Id::from(setup.id)))
             .filter(setups::status.eq(before as i16))
@@ -68,6 +69,11 @@ impl TelephonyStore for Session<'_> {
                 setups::carriers.eq(to_json("setups", &setup.carriers)?),
                 setups::status.eq(setup.status as i16),
                 setups::status_detail.eq(&setup.status_detail),
+                setups::starts_per_minute.eq(setup.starts_per_minute),
+                setups::in_flight_max.eq(setup.in_flight_max),
+                setups::pause_reason.eq(setup.pause.as_ref().map(|pause| pause.reason as i16)),
+                setups::pause_carrier.eq(pause_carrier),
+                setups::pause_time.eq(setup.pause.as_ref().map(|pause| Ts(pause.since))),
                 setups::update_time.eq(Ts(setup.update_time)),
             ))
             .execute(self.conn)?;

@@ -41,7 +41,10 @@ impl TestApp {
     }
 
     pub async fn start_with(engine: Engine, file: &str) -> TestApp {
-        let database = TestDatabase::new(engine);
+        TestApp::start_on(TestDatabase::new(engine), file).await
+    }
+
+    pub async fn start_on(database: TestDatabase, file: &str) -> TestApp {
         let data = tempfile::tempdir().unwrap();
         let clock = ManualClock::new(Time::from_micros(START_US));
         let config = config(&database, data.path(), file);
@@ -169,16 +172,15 @@ impl TestApp {
     }
 
     pub async fn get(&self, id: &str) -> pb::Voicemail {
+        self.try_get(id).await.unwrap()
+    }
+
+    pub async fn try_get(&self, id: &str) -> Result<pb::Voicemail, Status> {
         let request = pb::GetVoicemailRequest {
             voicemail_id: id.to_owned(),
         };
-        self.voicemails()
-            .get_voicemail(request)
-            .await
-            .unwrap()
-            .into_inner()
-            .voicemail
-            .unwrap()
+        let answer = self.voicemails().get_voicemail(request).await?;
+        Ok(answer.into_inner().voicemail.unwrap())
     }
 
     /// Looks until it has this status. The deadline is generous: it only keeps a failure from hanging.

@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use ringless::audio;
 use ringless::carrier::{Carrier, Registry};
+use ringless::config::WorkerConfig;
 use ringless::domain::delivery::Rules;
 use ringless::domain::ids::{PhoneNumberId, SetupId, UseCaseId, VoicemailId, WorkspaceId};
 use ringless::domain::labels::Labels;
 use ringless::domain::phone::PhoneNumber;
+use ringless::domain::room::Room;
 use ringless::domain::use_case::Channel;
 use ringless::domain::voicemail::{Audio, Voicemail};
 use ringless::ops::deliver::{Delivering, Task};
@@ -20,8 +22,7 @@ use ringless::ops::use_cases::{self, NewUseCase};
 use ringless::ops::{OpError, voicemails};
 use ringless::storage::Tx;
 use ringless::telemetry::Metrics;
-use ringless::wake::Wake;
-use ringless::worker::{Housekeeping, Runner};
+use ringless::worker::Runner;
 
 use super::{Engine, TestStore};
 use crate::support::scripted::Scripted;
@@ -121,31 +122,28 @@ impl Scene {
     }
 
     pub fn runner_with(&self, registry: Registry) -> Runner {
-        Runner {
-            store: self.test.store.clone(),
-            delivering: Delivering {
-                registry,
-                rules: self.rules.clone(),
-                lease: LEASE,
-            },
+        let delivering = Delivering {
+            registry,
+            rules: self.rules.clone(),
+            lease: LEASE,
+        };
+        let config = WorkerConfig {
+            in_flight_max: 16,
+            lease: LEASE,
             call_timeout: Duration::from_secs(30),
-            metrics: Metrics::new(),
-            chance: || 0.5,
-        }
+            poll: Duration::from_secs(1),
+        };
+        let mut runner = Runner::new(self.test.store.clone(), delivering, &config, Metrics::new());
+        runner.chance = || 0.5;
+        runner
     }
 
-    /// Lets go what was held, then claims what is due and runs it to its end, until nothing is due.
+    /// Claims what is due and runs it to its end, until nothing is due.
     pub async fn work(&self) {
-        let housekeeping = Housekeeping {
-            store: self.test.store.clone(),
-            wake: Wake::default(),
-            every: Duration::from_secs(1),
-        };
-        housekeeping.release().await.unwrap();
         let runner = self.runner();
         loop {
-            let claimed = runner.claim(10).await.unwrap();
-            if claimed.rows == 0 {
+            let claimed = runner.claim(Room::new(10)).await.unwrap();
+            if claimed.is_empty() {
                 return;
             }
             for task in claimed.tasks {
@@ -156,7 +154,7 @@ impl Scene {
 
     /// Claims one row and gives its task, as a worker that dies right after.
     pub async fn claim_one(&self) -> Task {
-        let mut claimed = self.runner().claim(1).await.unwrap();
+        let mut claimed = self.runner().claim(Room::new(1)).await.unwrap();
         claimed.tasks.pop().expect("one is due")
     }
 
@@ -185,6 +183,8 @@ fn make(
     let new = NewSetup {
         display_name: "Scripted".to_owned(),
         carriers: vec!["vendor".to_owned()],
+        starts_per_minute: 0,
+        in_flight_max: 0,
         request_id: None,
     };
     let setup = setups::create(tx, WORKSPACE, &new, registry)?;

@@ -3,6 +3,7 @@
 
 pub mod app;
 pub mod data;
+pub mod postgres;
 pub mod scripted;
 
 use std::time::Duration;
@@ -74,6 +75,21 @@ impl TestDatabase {
             _folder: folder,
             drop_name,
         }
+    }
+
+    /// On a server of the test's own, which ends with it.
+    pub fn on(server: &postgres::OwnPostgres) -> TestDatabase {
+        TestDatabase {
+            engine: Engine::Postgres,
+            url: server.url(),
+            _folder: tempfile::tempdir().unwrap(),
+            drop_name: None,
+        }
+    }
+
+    /// Of a test that made one, once the databases with rights of it are gone.
+    pub fn drop_role(name: &str) {
+        admin(&format!("DROP ROLE {name}"));
     }
 
     /// Runs SQL past the program, in each database's own words.
@@ -208,6 +224,7 @@ pub fn open(database: &TestDatabase, clock: &ManualClock) -> Store {
     Store::open(&StoreOptions {
         url: DatabaseUrl::parse(&database.url).unwrap(),
         connections: 6,
+        connection_age_max: std::time::Duration::from_secs(600),
         clock: Clock::Manual(clock.clone()),
     })
     .unwrap()

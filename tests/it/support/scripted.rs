@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
+
 use ringless::carrier::{BoxFuture, Call, Carrier, Message, Question};
 use ringless::domain::attempt::{Answer, CarrierWords, Outcome};
 use ringless::domain::doubt::DoubtTraits;
@@ -40,6 +42,7 @@ pub struct Scripted {
     answers: Arc<Mutex<VecDeque<Answer>>>,
     given: Arc<Mutex<Vec<Given>>>,
     asked: Arc<Mutex<usize>>,
+    gate: Option<Arc<Semaphore>>,
 }
 
 impl Scripted {
@@ -51,6 +54,15 @@ impl Scripted {
             answers: Arc::default(),
             given: Arc::default(),
             asked: Arc::default(),
+            gate: None,
+        }
+    }
+
+    /// Each call waits for a permit and uses it up.
+    pub fn waiting_at(self, gate: &Arc<Semaphore>) -> Scripted {
+        Scripted {
+            gate: Some(gate.clone()),
+            ..self
         }
     }
 
@@ -58,6 +70,11 @@ impl Scripted {
     pub fn answering(self, answers: impl IntoIterator<Item = Answer>) -> Scripted {
         self.answers.lock().unwrap().extend(answers);
         self
+    }
+
+    /// More answers.
+    pub fn answers_next(&self, answers: impl IntoIterator<Item = Answer>) {
+        self.answers.lock().unwrap().extend(answers);
     }
 
     pub fn given(&self) -> Vec<Given> {
@@ -93,7 +110,11 @@ impl Carrier for Scripted {
             .unwrap()
             .pop_front()
             .unwrap_or(Outcome::Delivered);
+        let gate = self.gate.clone();
         Box::pin(async move {
+            if let Some(gate) = gate {
+                gate.acquire().await.unwrap().forget();
+            }
             (
                 outcome,
                 CarrierWords::new("ref-1", "code", "the carrier's words"),

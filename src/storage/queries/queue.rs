@@ -1,0 +1,321 @@
+//! The queue: lanes of waiting voicemails, timers, and what is counted for limits and breakers.
+//!
+//! The conditions on `status` are written out and not bound, because a partial index is used only
+//! where the database can see that its own condition holds.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use diesel::dsl::sql;
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Bool};
+
+use super::super::{IdSql, TsSql, breakers, setups, sweeps, voicemails};
+use super::Session;
+use super::explain::Explain;
+use super::rows::{BreakerRow, DeliveryRow, SetupRow};
+use crate::domain::breaker::Breaker;
+use crate::domain::delivery::Delivery;
+use crate::domain::ids::{SetupId, UseCaseId, WorkspaceId};
+use crate::domain::status::Status;
+use crate::domain::telephony::{Pause, Setup};
+use crate::domain::time::Time;
+use crate::domain::turns::Lane;
+use crate::storage::values::{Id, Ts};
+use crate::storage::{Error, QueueStore, Result, Starts, Tx};
+
+/// ACCEPTED.
+const WAITING: &str = "voicemails.status = 1";
+/// ACCEPTED and not put aside.
+const EXPIRING: &str = "voicemails.status = 1 AND voicemails.next_time IS NOT NULL";
+/// SENDING and SENT; an end has no next_time.
+const NOT_WAITING: &str = "voicemails.status <> 1";
+/// SENDING, in a worker's hands.
+const UNDER_WAY: &str = "voicemails.status = 2 AND voicemails.lease_token IS NOT NULL";
+/// How long a row that can't be read is left alone.
+const PUT_OFF: Duration = Duration::from_secs(600);
+
+macro_rules! in_lane {
+    ($use_case:expr, $now:expr) => {
+        voicemails::table
+            .filter(sql::<Bool>(WAITING))
+            .filter(voicemails::use_case_id.eq(Id::from($use_case)))
+            .filter(voicemails::next_time.le(Some(Ts($now))))
+            .order((voicemails::next_time, voicemails::id))
+            .select(DeliveryRow::as_select())
+    };
+}
+
+macro_rules! timers {
+    ($now:expr) => {
+        voicemails::table
+            .filter(sql::<Bool>(NOT_WAITING))
+            .filter(voicemails::next_time.le(Some(Ts($now))))
+            .order((voicemails::next_time, voicemails::id))
+            .select(DeliveryRow::as_select())
+    };
+}
+
+macro_rules! expiring {
+    ($now:expr) => {
+        voicemails::table
+            .filter(sql::<Bool>(EXPIRING))
+            .filter(voicemails::expire_time.le(Ts($now)))
+            .filter(voicemails::next_time.le(Some(Ts($now))))
+            .order(voicemails::expire_time)
+            .select(DeliveryRow::as_select())
+    };
+}
+
+macro_rules! under_way {
+    ($setup:expr) => {
+        voicemails::table
+            .filter(sql::<Bool>(UNDER_WAY))
+            .filter(voicemails::setup_id.eq(Id::from($setup)))
+            .count()
+    };
+}
+
+/// Walks from use case to use case over the index, so that it costs the same for one waiting
+/// voicemail and for a million. `n` bounds the walk.
+const LANES: &str = "
+    WITH RECURSIVE lane (use_case_id, n) AS (
+        SELECT (
+            SELECT v.use_case_id FROM voicemails v
+            WHERE v.status = 1 AND v.next_time IS NOT NULL AND v.use_case_id > $1
+            ORDER BY v.use_case_id LIMIT 1
+        ), 1
+        UNION ALL
+        SELECT (
+            SELECT v.use_case_id FROM voicemails v
+            WHERE v.status = 1 AND v.next_time IS NOT NULL AND v.use_case_id > lane.use_case_id
+            ORDER BY v.use_case_id LIMIT 1
+        ), lane.n + 1
+        FROM lane WHERE lane.use_case_id IS NOT NULL AND lane.n < $2
+    )
+    SELECT lane.use_case_id, use_cases.workspace_id, use_cases.setup_id, (
+        SELECT v.next_time FROM voicemails v
+        WHERE v.status = 1 AND v.next_time IS NOT NULL AND v.use_case_id = lane.use_case_id
+        ORDER BY v.next_time LIMIT 1
+    ) AS next_time
+    FROM lane JOIN use_cases ON use_cases.id = lane.use_case_id
+    ORDER BY lane.n";
+
+#[derive(QueryableByName)]
+struct LaneRow {
+    #[diesel(sql_type = IdSql)]
+    use_case_id: Id,
+    #[diesel(sql_type = BigInt)]
+    workspace_id: i64,
+    #[diesel(sql_type = IdSql)]
+    setup_id: Id,
+    #[diesel(sql_type = diesel::sql_types::Nullable<TsSql>)]
+    next_time: Option<Ts>,
+}
+
+impl QueueStore for Session<'_> {
+    fn lanes(&mut self, after: Option<UseCaseId>, limit: i64) -> Result<Vec<Lane>> {
+        let after = after.map_or(Id(uuid::Uuid::nil()), Id::from);
+        let rows: Vec<LaneRow> = diesel::sql_query(LANES)
+            .bind::<IdSql, _>(after)
+            .bind::<BigInt, _>(limit)
+            .load(self.conn)?;
+        let lane = |row: LaneRow| {
+            Some(Lane {
+                workspace_id: WorkspaceId(row.workspace_id),
+                use_case_id: row.use_case_id.into(),
+                setup_id: row.setup_id.into(),
+                next_time: row.next_time?.0,
+            })
+        };
+        Ok(rows.into_iter().filter_map(lane).collect())
+    }
+
+    fn due_in_lane(&mut self, use_case: UseCaseId, limit: i64) -> Result<Vec<Delivery>> {
+        let now = self.now()?;
+        let query = in_lane!(use_case, now).limit(limit);
+        let rows: Vec<DeliveryRow> = skip_locked!(query).load(self.conn)?;
+        self.readable(rows, now)
+    }
+
+    fn due_timers(&mut self, limit: i64) -> Result<Vec<Delivery>> {
+        let now = self.now()?;
+        let query = timers!(now).limit(limit);
+        let rows: Vec<DeliveryRow> = skip_locked!(query).load(self.conn)?;
+        self.readable(rows, now)
+    }
+
+    fn expired(&mut self, limit: i64) -> Result<Vec<Delivery>> {
+        let now = self.now()?;
+        let query = expiring!(now).limit(limit);
+        let rows: Vec<DeliveryRow> = skip_locked!(query).load(self.conn)?;
+        self.readable(rows, now)
+    }
+
+    fn next_timer(&mut self) -> Result<Option<Time>> {
+        let timer: Option<Option<Ts>> = voicemails::table
+            .filter(sql::<Bool>(NOT_WAITING))
+            .filter(voicemails::next_time.is_not_null())
+            .order(voicemails::next_time)
+            .select(voicemails::next_time)
+            .first(self.conn)
+            .optional()?;
+        let expiry: Option<Ts> = voicemails::table
+            .filter(sql::<Bool>(EXPIRING))
+            // Only one that was put off waits for longer.
+            .filter(voicemails::next_time.le(voicemails::expire_time.nullable()))
+            .order(voicemails::expire_time)
+            .select(voicemails::expire_time)
+            .first(self.conn)
+            .optional()?;
+        let times = [timer.flatten(), expiry];
+        Ok(times.into_iter().flatten().map(|time| time.0).min())
+    }
+
+    fn setups_of(&mut self, lanes: &[Lane]) -> Result<Vec<Setup>> {
+        let ids: BTreeSet<Id> = lanes.iter().map(|lane| Id::from(lane.setup_id)).collect();
+        let rows: Vec<SetupRow> = setups::table
+            .filter(setups::id.eq_any(ids))
+            .filter(setups::delete_time.is_null())
+            .select(SetupRow::as_select())
+            .load(self.conn)?;
+        let mut readable = Vec::with_capacity(rows.len());
+        for row in rows {
+            let id = row.id;
+            match row.read() {
+                Ok(setup) => readable.push(setup),
+                Err(error) => {
+                    tracing::error!(setup.id = %id.0, error = %error, "a setup can't be read; its voicemails wait");
+                }
+            }
+        }
+        Ok(readable)
+    }
+
+    fn count_starts(&mut self, setup: SetupId) -> Result<Option<Starts>> {
+        let query = setups::table
+            .filter(setups::id.eq(Id::from(setup)))
+            .select(setups::next_start_time);
+        let locked: Vec<Ts> = skip_locked!(query).load(self.conn)?;
+        let Some(next_start) = locked.first() else {
+            return Ok(None);
+        };
+        let under_way = under_way!(setup).get_result(self.conn)?;
+        Ok(Some(Starts {
+            next_start: next_start.0,
+            under_way,
+        }))
+    }
+
+    fn set_next_start(&mut self, setup: SetupId, next: Time) -> Result<()> {
+        let rows = diesel::update(setups::table.find(Id::from(setup)))
+            .set(setups::next_start_time.eq(Ts(next)))
+            .execute(self.conn)?;
+        Error::unless_one("setups", rows)
+    }
+
+    fn pause_setup(&mut self, setup: SetupId, pause: &Pause) -> Result<bool> {
+        let rows = diesel::update(setups::table.find(Id::from(setup)))
+            .filter(setups::pause_reason.is_null())
+            .set((
+                setups::pause_reason.eq(Some(pause.reason as i16)),
+                setups::pause_carrier.eq(&pause.carrier),
+                setups::pause_time.eq(Some(Ts(pause.since))),
+            ))
+            .execute(self.conn)?;
+        Ok(rows == 1)
+    }
+
+    fn breakers(&mut self) -> Result<Vec<Breaker>> {
+        let rows: Vec<BreakerRow> = breakers::table
+            .order(breakers::carrier)
+            .select(BreakerRow::as_select())
+            .load(self.conn)?;
+        Ok(rows.into_iter().map(BreakerRow::read).collect())
+    }
+
+    fn open_breaker(&mut self, breaker: &Breaker) -> Result<bool> {
+        let rows = diesel::insert_into(breakers::table)
+            .values(BreakerRow::of(breaker))
+            .on_conflict_do_nothing()
+            .execute(self.conn)?;
+        Ok(rows == 1)
+    }
+
+    fn take_trial(&mut self, carrier: &str, until: Time) -> Result<bool> {
+        let now = self.now()?;
+        let rows = diesel::update(breakers::table.find(carrier))
+            .filter(breakers::next_trial_time.le(Ts(now)))
+            .set(breakers::next_trial_time.eq(Ts(until)))
+            .execute(self.conn)?;
+        Ok(rows == 1)
+    }
+
+    fn save_trial(&mut self, breaker: &Breaker) -> Result<()> {
+        diesel::update(breakers::table.find(&breaker.carrier))
+            .set((
+                breakers::next_trial_time.eq(Ts(breaker.next_trial_time)),
+                breakers::trials.eq(breaker.trials),
+            ))
+            .execute(self.conn)?;
+        Ok(())
+    }
+
+    fn close_breaker(&mut self, carrier: &str) -> Result<bool> {
+        let rows = diesel::delete(breakers::table.find(carrier)).execute(self.conn)?;
+        Ok(rows == 1)
+    }
+
+    fn take_sweep(&mut self, name: &str, every: Duration) -> Result<bool> {
+        let now = self.now()?;
+        let rows = diesel::update(sweeps::table.find(name))
+            .filter(sweeps::next_time.le(Ts(now)))
+            .set(sweeps::next_time.eq(Ts(now.plus(every))))
+            .execute(self.conn)?;
+        Ok(rows == 1)
+    }
+
+    fn explain_queue(&mut self, use_case: UseCaseId) -> Result<Vec<String>> {
+        let now = self.now()?;
+        Ok(vec![
+            Explain(in_lane!(use_case, now).limit(1)).text(self.conn)?,
+            Explain(timers!(now).limit(1)).text(self.conn)?,
+            Explain(expiring!(now).limit(1)).text(self.conn)?,
+            Explain(under_way!(SetupId::from(use_case.uuid()))).text(self.conn)?,
+        ])
+    }
+
+    fn end_all_leases(&mut self) -> Result<usize> {
+        let now = self.now()?;
+        Ok(diesel::update(voicemails::table)
+            .filter(sql::<Bool>(NOT_WAITING))
+            .filter(voicemails::lease_token.is_not_null())
+            .filter(voicemails::next_time.gt(Some(Ts(now))))
+            .filter(voicemails::status.eq_any([Status::Sending as i16, Status::Sent as i16]))
+            .set(voicemails::next_time.eq(Some(Ts(now))))
+            .execute(self.conn)?)
+    }
+}
+
+impl Session<'_> {
+    /// Those that can be read; the others are put off.
+    fn readable(&mut self, rows: Vec<DeliveryRow>, now: Time) -> Result<Vec<Delivery>> {
+        let mut readable = Vec::with_capacity(rows.len());
+        for row in rows {
+            let id = row.id;
+            match row.read() {
+                Ok(delivery) => readable.push(delivery),
+                Err(error) => self.put_off(id, now, &error)?,
+            }
+        }
+        Ok(readable)
+    }
+
+    fn put_off(&mut self, id: Id, now: Time, error: &Error) -> Result<()> {
+        tracing::error!(voicemail.id = %id.0, error = %error, "a voicemail can't be read; it is put off");
+        diesel::update(voicemails::table.find(id))
+            .set(voicemails::next_time.eq(Some(Ts(now.plus(PUT_OFF)))))
+            .execute(self.conn)?;
+        Ok(())
+    }
+}

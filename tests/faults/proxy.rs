@@ -1,0 +1,138 @@
+//! A TCP proxy on loopback that can be slow, cut what goes through it, and hold it back for a while.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::chance::Chance;
+
+pub struct Proxy {
+    pub port: u16,
+    weather: Arc<Weather>,
+    task: JoinHandle<()>,
+}
+
+/// What is done to what goes through.
+struct Weather {
+    latency_ms: AtomicU64,
+    /// Of a thousand pieces, so many end their connection instead of going on.
+    cut_permille: AtomicU64,
+    /// Nothing goes on meanwhile, in either direction.
+    held: AtomicBool,
+    /// Counts up: everything that is open is cut.
+    cut: watch::Sender<u64>,
+}
+
+const PIECE_BYTES: usize = 16_384;
+const CONNECT_WITHIN: Duration = Duration::from_secs(1);
+
+impl Proxy {
+    pub async fn start(target: u16, seed: u64) -> anyhow::Result<Proxy> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.context("a proxy")?;
+        let port = listener.local_addr()?.port();
+        let weather = Arc::new(Weather {
+            latency_ms: AtomicU64::new(0),
+            cut_permille: AtomicU64::new(0),
+            held: AtomicBool::new(false),
+            cut: watch::channel(0).0,
+        });
+        let above = weather.clone();
+        let task = tokio::spawn(async move {
+            let mut chance = Chance::new(seed, 2_000 + u64::from(target));
+            loop {
+                let Ok((near, _)) = listener.accept().await else {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    continue;
+                };
+                let drawn = Chance::new(chance.next(), 0);
+                tokio::spawn(carry(near, target, above.clone(), drawn));
+            }
+        });
+        Ok(Proxy {
+            port,
+            weather,
+            task,
+        })
+    }
+
+    pub fn latency(&self, latency: Duration) {
+        let millis = latency.as_millis() as u64;
+        self.weather.latency_ms.store(millis, Ordering::SeqCst);
+    }
+
+    pub fn cut_permille(&self, permille: u64) {
+        self.weather.cut_permille.store(permille, Ordering::SeqCst);
+    }
+
+    pub fn hold(&self, held: bool) {
+        self.weather.held.store(held, Ordering::SeqCst);
+    }
+
+    pub fn cut(&self) {
+        self.weather.cut.send_modify(|cuts| *cuts += 1);
+    }
+
+    /// As if it were not there.
+    pub fn calm(&self) {
+        self.latency(Duration::ZERO);
+        self.cut_permille(0);
+        self.hold(false);
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn carry(near: TcpStream, target: u16, weather: Arc<Weather>, mut chance: Chance) {
+    let mut cut = weather.cut.subscribe();
+    cut.mark_unchanged();
+    let far = TcpStream::connect(("127.0.0.1", target));
+    let Ok(Ok(far)) = tokio::time::timeout(CONNECT_WITHIN, far).await else {
+        return;
+    };
+    let _ = (near.set_nodelay(true), far.set_nodelay(true));
+    let (near_in, near_out) = near.into_split();
+    let (far_in, far_out) = far.into_split();
+    let back = Chance::new(chance.next(), 1);
+    // Whichever end is gone first takes the other along.
+    tokio::select! {
+        _ = pass(near_in, far_out, &weather, chance) => {}
+        _ = pass(far_in, near_out, &weather, back) => {}
+        _ = cut.changed() => {}
+    }
+}
+
+async fn pass(
+    mut from: tokio::net::tcp::OwnedReadHalf,
+    mut to: tokio::net::tcp::OwnedWriteHalf,
+    weather: &Weather,
+    mut chance: Chance,
+) -> std::io::Result<()> {
+    let mut piece = vec![0; PIECE_BYTES];
+    loop {
+        let length = from.read(&mut piece).await?;
+        if length == 0 {
+            return Ok(());
+        }
+        if chance.between(0, 1_000) < weather.cut_permille.load(Ordering::SeqCst) {
+            return Ok(());
+        }
+        let latency = weather.latency_ms.load(Ordering::SeqCst);
+        if latency > 0 {
+            tokio::time::sleep(Duration::from_millis(latency)).await;
+        }
+        while weather.held.load(Ordering::SeqCst) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        to.write_all(&piece[..length]).await?;
+    }
+}

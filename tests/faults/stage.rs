@@ -1,0 +1,551 @@
+//! The stage: every process of a run, what is being done to them, and what came of it.
+
+use std::collections::BTreeMap;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+use std::time::{Duration, Instant};
+
+use anyhow::bail;
+use rustix::process::Signal;
+
+use crate::chance::Chance;
+use crate::crashes::Crashes;
+use crate::load::Apis;
+use crate::plan::{Fault, Link, Shape, Who};
+use crate::postgres::Postgres;
+use crate::process::{Ended, Process, free_port, until};
+use crate::proxy::Proxy;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Database {
+    Sqlite,
+    Postgres,
+}
+
+impl Database {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Database::Sqlite => "sqlite",
+            Database::Postgres => "postgres",
+        }
+    }
+}
+
+/// Where the Postgres programs are, and who may run them.
+#[derive(Debug, Clone)]
+pub struct PostgresPlace {
+    pub bin: PathBuf,
+    pub user: Option<String>,
+}
+
+/// What a stage is built by.
+#[derive(Debug, Clone)]
+pub struct Set {
+    pub seed: u64,
+    pub database: Database,
+    pub postgres: Option<PostgresPlace>,
+    pub workers: usize,
+    pub apis: usize,
+    pub lies: bool,
+    /// The carrier's own faults.
+    pub rough: bool,
+    /// The carrier waits so long between its record and its answer.
+    pub hold: Duration,
+}
+
+pub struct Server {
+    pub process: Process,
+    pub is_api: bool,
+    pub is_worker: bool,
+    grpc_port: u16,
+    to_carrier: Proxy,
+    to_postgres: Option<Proxy>,
+    /// When it is to be started; never, where nothing is said and it does not run.
+    start_at: Option<Instant>,
+    armed: Option<(&'static str, Instant)>,
+    is_stopping: bool,
+}
+
+pub struct Stage {
+    set: Set,
+    pub servers: Vec<Server>,
+    carrier: Process,
+    carrier_port: u16,
+    carrier_start_at: Option<Instant>,
+    pub postgres: Option<Postgres>,
+    postgres_start_at: Option<Instant>,
+    undo: Vec<(Instant, Undo)>,
+    /// The crash points that are being gone through.
+    pub crashes: Option<Crashes>,
+    chance: Chance,
+    /// How often each thing was done.
+    pub done: BTreeMap<&'static str, u64>,
+    /// What no fault explains.
+    pub wrong: Vec<String>,
+    /// Logs and records. Dropped last, when nobody writes there any more.
+    pub folder: tempfile::TempDir,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Undo {
+    Thaw(usize),
+    Calm(usize, Link),
+}
+
+/// The carrier is away for so long where its failing is waited for.
+const CARRIER_AWAY: Duration = Duration::from_millis(1_500);
+/// An armed process that has not come by its point after this long is killed all the same.
+const ARMED_FOR: Duration = Duration::from_secs(12);
+/// A start that failed is tried again after this.
+const START_PAUSE: Duration = Duration::from_millis(300);
+
+impl Stage {
+    pub async fn build(set: &Set) -> anyhow::Result<Stage> {
+        let folder = tempfile::Builder::new()
+            .prefix("ringless-faults.")
+            .tempdir()?;
+        let logs = folder.path().to_owned();
+        let carrier_port = free_port()?;
+        let carrier = carrier(set, &logs, carrier_port, set.rough)?;
+        let postgres = match (set.database, &set.postgres) {
+            (Database::Sqlite, _) => None,
+            (Database::Postgres, Some(place)) => {
+                Some(Postgres::start(&place.bin, place.user.as_deref(), &logs).await?)
+            }
+            (Database::Postgres, None) => bail!("give --postgres-bin, or run scripts/faults"),
+        };
+        let mut stage = Stage {
+            set: set.clone(),
+            folder,
+            servers: Vec::new(),
+            carrier,
+            carrier_port,
+            carrier_start_at: None,
+            postgres,
+            postgres_start_at: None,
+            undo: Vec::new(),
+            crashes: None,
+            chance: Chance::new(set.seed, 2),
+            done: BTreeMap::new(),
+            wrong: Vec::new(),
+        };
+        match set.database {
+            Database::Sqlite => stage.add("server", true, true).await?,
+            Database::Postgres => {
+                for number in 1..=set.workers {
+                    stage.add(&format!("worker-{number}"), false, true).await?;
+                }
+                for number in 1..=set.apis {
+                    stage.add(&format!("api-{number}"), true, false).await?;
+                }
+            }
+        }
+        stage.carrier.start(None)?;
+        Ok(stage)
+    }
+
+    async fn add(&mut self, name: &str, is_api: bool, is_worker: bool) -> anyhow::Result<()> {
+        let seed = self.set.seed;
+        let to_carrier = Proxy::start(self.carrier_port, seed).await?;
+        let to_postgres = match &self.postgres {
+            Some(postgres) => Some(Proxy::start(postgres.port, seed).await?),
+            None => None,
+        };
+        let data_dir = self.folder.path().join(name);
+        let url = match &to_postgres {
+            Some(proxy) => format!("postgres://postgres@127.0.0.1:{}/postgres", proxy.port),
+            None => format!("sqlite://{}", data_dir.join("ringless.db").display()),
+        };
+        let roles = match (is_api, is_worker) {
+            (true, true) => "api,worker",
+            (true, false) => "api",
+            _ => "worker",
+        };
+        let grpc_port = free_port()?;
+        let mut args: Vec<String> = vec!["server".to_owned()];
+        let given = [
+            ("--roles", roles.to_owned()),
+            ("--database-url", url),
+            ("--data-dir", data_dir.display().to_string()),
+            ("--grpc-port", grpc_port.to_string()),
+            ("--carrier-port", to_carrier.port.to_string()),
+        ];
+        args.extend(
+            given
+                .into_iter()
+                .flat_map(|(name, value)| [name.to_owned(), value]),
+        );
+        if self.set.lies {
+            args.push("--lies".to_owned());
+        }
+        self.servers.push(Server {
+            process: Process::role(name, self.folder.path(), &args)?,
+            is_api,
+            is_worker,
+            grpc_port,
+            to_carrier,
+            to_postgres,
+            start_at: None,
+            armed: None,
+            is_stopping: false,
+        });
+        Ok(())
+    }
+
+    pub fn record(&self) -> PathBuf {
+        self.folder.path().join("carrier.record")
+    }
+
+    pub fn shape(&self) -> Shape {
+        Shape {
+            servers: self.servers.len(),
+            workers: self
+                .servers
+                .iter()
+                .filter(|server| server.is_worker)
+                .count(),
+            has_postgres: self.postgres.is_some(),
+        }
+    }
+
+    pub fn apis(&self) -> anyhow::Result<Apis> {
+        let apis = self.servers.iter().filter(|server| server.is_api);
+        Apis::new(&apis.map(|server| server.grpc_port).collect::<Vec<_>>())
+    }
+
+    /// Starts these servers and waits until those that take calls take them.
+    pub async fn start(&mut self, which: impl Fn(&Server) -> bool) -> anyhow::Result<()> {
+        for server in self.servers.iter_mut().filter(|server| which(server)) {
+            if !server.process.is_running() {
+                server.process.start(None)?;
+            }
+        }
+        for server in self.servers.iter_mut().filter(|server| which(server)) {
+            let port = server.grpc_port;
+            let listens = async || {
+                tokio::net::TcpStream::connect(("127.0.0.1", port))
+                    .await
+                    .is_ok()
+            };
+            if !until(Duration::from_secs(60), listens).await {
+                bail!(
+                    "{} does not listen:\n{}",
+                    server.process.name,
+                    server.process.last_words()
+                );
+            }
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, what: &'static str) {
+        *self.done.entry(what).or_default() += 1;
+    }
+
+    pub async fn apply(&mut self, fault: Fault) -> anyhow::Result<()> {
+        let now = Instant::now();
+        match fault {
+            Fault::Kill(Who::Server(at), down) => {
+                let server = &mut self.servers[at];
+                let what = match (server.is_api, server.is_worker) {
+                    (true, true) => "kill -9 server",
+                    (true, false) => "kill -9 api",
+                    _ => "kill -9 worker",
+                };
+                server.process.kill()?;
+                server.start_at = Some(now + down);
+                (server.armed, server.is_stopping) = (None, false);
+                self.count(what);
+            }
+            Fault::Kill(Who::Carrier, down) => {
+                self.carrier.kill()?;
+                self.carrier_start_at = Some(now + down);
+                self.count("kill -9 carrier");
+            }
+            Fault::Kill(Who::Postgres, down) => {
+                if let Some(postgres) = &mut self.postgres {
+                    postgres.kill().await?;
+                    self.postgres_start_at = Some(now + down);
+                    self.count("kill -9 Postgres");
+                }
+            }
+            Fault::Terminate(at) => {
+                let server = &mut self.servers[at];
+                if server.process.is_running() && !server.is_stopping {
+                    server.process.signal(Signal::TERM)?;
+                    server.is_stopping = true;
+                    self.count("SIGTERM");
+                }
+            }
+            Fault::Freeze(at, length) => {
+                self.servers[at].process.signal(Signal::STOP)?;
+                self.undo.push((now + length, Undo::Thaw(at)));
+                self.count("SIGSTOP beyond the lease");
+            }
+            Fault::Slow(at, link, latency, length) => {
+                self.link(at, link, |proxy| proxy.latency(latency));
+                self.undo.push((now + length, Undo::Calm(at, link)));
+                self.count("slow connections");
+            }
+            Fault::Ragged(at, link, permille, length) => {
+                self.link(at, link, |proxy| proxy.cut_permille(permille));
+                self.undo.push((now + length, Undo::Calm(at, link)));
+                self.count("ragged connections");
+            }
+            Fault::Hold(at, link, length) => {
+                self.link(at, link, |proxy| proxy.hold(true));
+                self.undo.push((now + length, Undo::Calm(at, link)));
+                self.count("partition");
+            }
+            Fault::Cut(at, link) => {
+                self.link(at, link, Proxy::cut);
+                self.count("all connections cut");
+            }
+        }
+        Ok(())
+    }
+
+    pub fn link(&self, at: usize, link: Link, act: impl Fn(&Proxy)) {
+        let server = &self.servers[at];
+        match link {
+            Link::Carrier => act(&server.to_carrier),
+            Link::Postgres => server.to_postgres.iter().for_each(act),
+        }
+    }
+
+    /// Brings back what has to come back by now, and looks at who has ended.
+    pub async fn mend(&mut self) -> anyhow::Result<()> {
+        let now = Instant::now();
+        let (due, later) = std::mem::take(&mut self.undo)
+            .into_iter()
+            .partition(|(at, _)| *at <= now);
+        self.undo = later;
+        let due: Vec<(Instant, Undo)> = due;
+        for (_, undo) in due {
+            match undo {
+                Undo::Thaw(at) => self.servers[at].process.signal(Signal::CONT)?,
+                Undo::Calm(at, link) => self.link(at, link, Proxy::calm),
+            }
+        }
+        if self.carrier_start_at.is_some_and(|at| at <= now) {
+            self.carrier_start_at = None;
+            self.carrier.start(None)?;
+        }
+        if let Some(ended) = self.carrier.ended()? {
+            bail!(
+                "the carrier ended by itself: {ended:?}\n{}",
+                self.carrier.last_words()
+            );
+        }
+        if self.postgres_start_at.is_some_and(|at| at <= now)
+            && let Some(postgres) = &mut self.postgres
+        {
+            self.postgres_start_at = None;
+            postgres.begin()?;
+        }
+        if let Some(postgres) = &mut self.postgres
+            && postgres.has_ended()?
+        {
+            // Something of the killed one was in its way; the next start finds it gone.
+            self.postgres_start_at = Some(now + START_PAUSE);
+        }
+        for at in 0..self.servers.len() {
+            self.mend_server(at, now)?;
+        }
+        Ok(())
+    }
+
+    fn mend_server(&mut self, at: usize, now: Instant) -> anyhow::Result<()> {
+        if let Some(ended) = self.servers[at].process.ended()? {
+            self.note_end(at, ended, now);
+        }
+        let server = &mut self.servers[at];
+        if let Some((_, since)) = server.armed
+            && since + ARMED_FOR < now
+        {
+            // It does not come by there just now; another point may do better.
+            server.process.kill()?;
+            (server.armed, server.start_at) = (None, Some(now));
+        }
+        if server.start_at.is_some_and(|at| at <= now) && !server.process.is_running() {
+            server.start_at = None;
+            let next = self.crashes.as_mut().and_then(|crashes| {
+                crashes.next(server.is_api, server.is_worker, &mut self.chance)
+            });
+            server.armed = next.map(|(name, _)| (name, now));
+            let armed = next.map(|(name, nth)| format!("{name}:{nth}"));
+            server.process.start(armed.as_deref())?;
+        }
+        Ok(())
+    }
+
+    fn note_end(&mut self, at: usize, ended: Ended, now: Instant) {
+        let server = &mut self.servers[at];
+        let (armed, is_stopping) = (server.armed.take(), server.is_stopping);
+        server.is_stopping = false;
+        server.start_at = Some(now);
+        match (ended, armed) {
+            (Ended::Crashed, Some((name, _))) => {
+                if let Some(crashes) = &mut self.crashes {
+                    crashes.hit(name);
+                }
+                self.count("crash point");
+            }
+            (Ended::Otherwise(status), _) if is_stopping && is_end_of_a_stop(status) => {}
+            (Ended::Otherwise(_), _) if could_not_start(&server.process) => {
+                server.start_at = Some(now + START_PAUSE);
+                self.count("start refused, the database was away");
+            }
+            (ended, _) => {
+                let text = format!(
+                    "{} ended: {ended:?}\n{}",
+                    server.process.name,
+                    server.process.last_words()
+                );
+                self.wrong.push(text);
+            }
+        }
+    }
+
+    /// Goes through a plan.
+    pub async fn play(&mut self, plan: &[(Duration, Fault)]) -> anyhow::Result<()> {
+        for (wait, fault) in plan {
+            self.run_for(*wait).await?;
+            self.apply(*fault).await?;
+        }
+        Ok(())
+    }
+
+    /// Lets it run, and mends, for so long.
+    pub async fn run_for(&mut self, length: Duration) -> anyhow::Result<()> {
+        let end = Instant::now() + length;
+        while Instant::now() < end {
+            self.mend().await?;
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        Ok(())
+    }
+
+    /// Kills each server at each of its crash points, until each was hit so often or the time is over.
+    pub async fn crash(&mut self, crashes: Crashes, within: Duration) -> anyhow::Result<()> {
+        let end = Instant::now() + within;
+        self.crashes = Some(crashes);
+        for at in 0..self.servers.len() {
+            self.apply(Fault::Kill(Who::Server(at), Duration::ZERO))
+                .await?;
+        }
+        let mut carrier_up_until = Instant::now();
+        while Instant::now() < end && self.crashes.as_ref().is_some_and(|c| !c.is_done()) {
+            self.mend().await?;
+            // A breaker opens only where the carrier fails for one voicemail after the other.
+            let is_awaited = |server: &Server| {
+                let armed = server.armed.filter(|(name, _)| name.starts_with("sign."));
+                armed.is_some() && server.process.is_running()
+            };
+            let is_due = self.carrier_start_at.is_none() && self.carrier.is_running();
+            if is_due && self.servers.iter().any(is_awaited) && carrier_up_until < Instant::now() {
+                self.apply(Fault::Kill(Who::Carrier, CARRIER_AWAY)).await?;
+                carrier_up_until = Instant::now() + CARRIER_AWAY * 3;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        Ok(())
+    }
+
+    /// Everything runs again, and nothing is done to it any more.
+    pub async fn calm(&mut self) -> anyhow::Result<Option<Crashes>> {
+        let crashes = self.crashes.take();
+        for (_, undo) in std::mem::take(&mut self.undo) {
+            if let Undo::Thaw(at) = undo {
+                self.servers[at].process.signal(Signal::CONT)?;
+            }
+        }
+        self.carrier.kill()?;
+        self.carrier_start_at = None;
+        self.carrier = carrier(&self.set, self.folder.path(), self.carrier_port, false)?;
+        self.carrier.start(None)?;
+        if let Some(postgres) = &mut self.postgres {
+            self.postgres_start_at = None;
+            if !postgres.is_running() {
+                postgres.begin()?;
+            }
+            if !until(Duration::from_secs(30), async || postgres.answers()).await {
+                bail!("Postgres does not come back");
+            }
+        }
+        for server in &mut self.servers {
+            server.to_carrier.calm();
+            server.to_postgres.iter().for_each(Proxy::calm);
+            // One that is still armed would die later.
+            if server.armed.take().is_some() {
+                server.process.kill()?;
+                server.start_at = Some(Instant::now());
+            }
+        }
+        // Those that are ending or starting are waited for.
+        let settled = Instant::now() + Duration::from_secs(40);
+        while self
+            .servers
+            .iter()
+            .any(|s| s.is_stopping || !s.process.is_running())
+        {
+            if Instant::now() > settled {
+                bail!("a server does not come back");
+            }
+            self.run_for(Duration::from_millis(50)).await?;
+        }
+        Ok(crashes)
+    }
+
+    /// The ids of the running servers.
+    pub fn ids(&self) -> Vec<Option<u32>> {
+        self.servers
+            .iter()
+            .map(|server| server.process.id())
+            .collect()
+    }
+
+    /// Keeps the folder, to be looked at.
+    pub fn keep(self) -> PathBuf {
+        let Stage { folder, .. } = self;
+        folder.keep()
+    }
+}
+
+fn carrier(set: &Set, logs: &Path, port: u16, rough: bool) -> anyhow::Result<Process> {
+    let mut args = vec![
+        "recorder".to_owned(),
+        "--port".to_owned(),
+        port.to_string(),
+        "--record".to_owned(),
+        logs.join("carrier.record").display().to_string(),
+        "--seed".to_owned(),
+        set.seed.to_string(),
+        "--hold-ms".to_owned(),
+        set.hold.as_millis().to_string(),
+    ];
+    if rough {
+        args.push("--rough".to_owned());
+    }
+    Process::role("carrier", logs, &args)
+}
+
+/// How a server ends that was asked to: with 0 once it serves, and at once while it still starts.
+fn is_end_of_a_stop(status: ExitStatus) -> bool {
+    let terminated = Signal::TERM.as_raw();
+    status.success()
+        || status.signal() == Some(terminated)
+        || status.code() == Some(128 + terminated)
+}
+
+/// A server that starts while the database is away says so and ends.
+fn could_not_start(process: &Process) -> bool {
+    let words = process.last_words();
+    let last = words.trim_end().lines().last().unwrap_or_default();
+    let signs = [
+        "the database is unavailable",
+        "the answer to a commit was lost",
+    ];
+    last.starts_with("could not go on:") && signs.iter().any(|sign| last.contains(sign))
+}

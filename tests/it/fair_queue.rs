@@ -1,0 +1,533 @@
+//! Who has a turn, and what keeps a setup's queue: limits, pauses, breakers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+
+use ringless::domain::attempt::Outcome;
+use ringless::domain::breaker::FAILURES_TO_TRIP;
+use ringless::domain::failure::FailureReason;
+use ringless::domain::ids::{UseCaseId, VoicemailId};
+use ringless::domain::room::Room;
+use ringless::domain::status::Status;
+use ringless::domain::telephony::{Pause, PauseReason, Setup};
+use ringless::domain::use_case::Channel;
+use ringless::ops::deliver::renew;
+use ringless::ops::setups::{self, SetupChange};
+use ringless::ops::use_cases::{self, NewUseCase};
+use ringless::ops::voicemails;
+use ringless::storage::Lock;
+use ringless::worker::Housekeeping;
+
+use crate::support::Engine;
+use crate::support::data::{LEASE, Scene, WORKSPACE};
+use crate::support::scripted::{NEITHER, Scripted};
+
+crate::on_both_databases!(
+    a_batch_in_one_use_case_leaves_every_other_its_turn,
+    a_pace_holds_over_all_workers_and_is_smooth,
+    a_bound_of_calls_under_way_holds_over_all_workers,
+    a_setup_takes_no_more_than_its_share_of_a_worker,
+    a_suspended_setup_writes_nothing_and_goes_on_at_once,
+    a_waiting_one_expires_in_time_whatever_holds_its_queue,
+    a_carrier_that_fails_again_and_again_is_left_alone_and_tried_now_and_then,
+    a_trial_that_fails_lengthens_the_wait,
+    resuming_tries_a_failing_carrier_at_once,
+    one_message_that_fails_again_and_again_trips_nothing,
+    a_fault_of_the_account_pauses_the_setup_until_it_is_resumed,
+    other_carriers_end_a_pause,
+    a_lease_is_renewed_while_it_is_held_and_not_after,
+    a_lease_is_renewed_while_the_call_runs,
+    a_sweep_is_done_by_one_process_at_a_time,
+);
+
+/// Another use case of the scene's setup, with its numbers.
+async fn another_use_case(scene: &Scene) -> UseCaseId {
+    let (setup_id, numbers) = (scene.setup_id, scene.number_ids.clone());
+    let made = scene.test.store.write(move |tx| {
+        let new = NewUseCase {
+            channel: Channel::RinglessVoicemail,
+            entity_name: "Clinic".to_owned(),
+            name: "Results".to_owned(),
+            description: String::new(),
+            setup_id,
+            purpose: None,
+            callback_phone_number: None,
+            opt_out_phone_number: None,
+            request_id: None,
+        };
+        let made = use_cases::create(tx, WORKSPACE, &new)?;
+        for number in numbers {
+            use_cases::assign(tx, WORKSPACE, made.id, number)?;
+        }
+        Ok::<_, ringless::ops::OpError>(made.id)
+    });
+    made.await.unwrap()
+}
+
+async fn accept_in(scene: &Scene, use_case_id: UseCaseId, recipient: &str) -> VoicemailId {
+    use ringless::ops::send_voicemail::Accepted;
+    let draft = ringless::ops::send_voicemail::Draft {
+        use_case_id,
+        ..scene.draft(recipient)
+    };
+    match scene.try_accept(draft, 1).await.unwrap() {
+        Accepted::New(voicemail) => voicemail.id,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn change(scene: &Scene, change: SetupChange) -> Setup {
+    let (setup, registry) = (scene.setup_id, scene.registry.clone());
+    let update = move |tx: &mut dyn ringless::storage::Tx| {
+        setups::update(tx, WORKSPACE, setup, &change, &registry)
+    };
+    scene.test.store.write(update).await.unwrap()
+}
+
+async fn setup(scene: &Scene) -> Setup {
+    let (setup, registry) = (scene.setup_id, scene.registry.clone());
+    let get =
+        move |tx: &mut dyn ringless::storage::Tx| setups::get(tx, WORKSPACE, setup, &registry);
+    scene.test.store.read(get).await.unwrap()
+}
+
+async fn resume(scene: &Scene) -> Setup {
+    let (setup, registry) = (scene.setup_id, scene.registry.clone());
+    let resume =
+        move |tx: &mut dyn ringless::storage::Tx| setups::resume(tx, WORKSPACE, setup, &registry);
+    scene.test.store.write(resume).await.unwrap()
+}
+
+async fn a_batch_in_one_use_case_leaves_every_other_its_turn(engine: Engine) {
+    let scene = Scene::new(engine, Scripted::new(NEITHER, [])).await;
+    let other = another_use_case(&scene).await;
+    for _ in 0..40 {
+        scene.accept("+12125550100").await;
+    }
+    let runner = scene.runner();
+    runner.claim(Room::new(4)).await.unwrap();
+    scene.advance_seconds(10);
+    let single = accept_in(&scene, other, "+12125550101").await;
+    // It came last, and is in the very next claim; so it is in each that follows.
+    for _ in 0..3 {
+        let claimed = runner.claim(Room::new(4)).await.unwrap();
+        let ids: Vec<_> = claimed
+            .tasks
+            .iter()
+            .map(|task| task.delivery.use_case_id)
+            .collect();
+        assert_eq!(ids.iter().filter(|id| **id == other).count(), 1, "{ids:?}");
+        accept_in(&scene, other, "+12125550101").await;
+    }
+    assert_eq!(scene.get(single).await.status, Status::Sending);
+}
+
+async fn a_pace_holds_over_all_workers_and_is_smooth(engine: Engine) {
+    let scene = Scene::new(engine, Scripted::new(NEITHER, [])).await;
+    for _ in 0..60 {
+        scene.accept("+12125550100").await;
+    }
+    change(
+        &scene,
+        SetupChange {
+            starts_per_minute: Some(600),
+            ..SetupChange::default()
+        },
+    )
+    .await;
+    let workers = [scene.runner(), scene.runner(), scene.runner()];
+    let mut started = Vec::new();
+    for _ in 0..4 {
+        let mut second = 0;
+        for _ in 0..20 {
+            for worker in &workers {
+                let claimed = worker.claim(Room::new(100)).await.unwrap();
+                second += claimed.tasks.len();
+                assert!(claimed.next.is_some(), "it knows when to look again");
+            }
+            scene.advance(Duration::from_millis(50));
+        }
+        started.push(second);
+    }
+    assert_eq!(started, [10, 10, 10, 10]);
+    // What was not used is not saved up.
+    scene.advance_seconds(60);
+    let claimed = workers[0].claim(Room::new(100)).await.unwrap();
+    let sends = claimed
+        .tasks
+        .iter()
+        .filter(|task| task.kind == ringless::ops::deliver::TaskKind::Send);
+    assert_eq!(sends.count(), 1);
+}
+
+async fn a_bound_of_calls_under_way_holds_over_all_workers(engine: Engine) {
+    let scene = Scene::new(engine, Scripted::new(NEITHER, [])).await;
+    for _ in 0..10 {
+        scene.accept("+12125550100").await;
+    }
+    change(
+        &scene,
+        SetupChange {
+            in_flight_max: Some(3),
+            ..SetupChange::default()
+        },
+    )
+    .await;
+    let (one, other) = (scene.runner(), scene.runner());
+    let mut first = one.claim(Room::new(2)).await.unwrap().tasks;
+    let second = other.claim(Room::new(100)).await.unwrap().tasks;
+    assert_eq!(
+        (first.len(), second.len()),
+        (1, 2),
+        "a worker's share, then the bound"
+    );
+    assert!(one.claim(Room::new(100)).await.unwrap().is_empty());
+    one.run(first.pop().unwrap()).await;
+    assert_eq!(other.claim(Room::new(100)).await.unwrap().tasks.len(), 1);
+    // A worker that died keeps its places until its lease ends, because its calls may go on.
+    scene.advance(LEASE);
+    scene.work().await;
+    assert_eq!(
+        scene
+            .test
+            .database
+            .count("SELECT count(*) FROM voicemails WHERE status = 4"),
+        10
+    );
+}
+
+async fn a_setup_takes_no_more_than_its_share_of_a_worker(engine: Engine) {
+    let scene = Scene::new(engine, Scripted::new(NEITHER, [])).await;
+    for _ in 0..20 {
+        scene.accept("+12125550100").await;
+    }
+    let claimed = scene.runner().claim(Room::new(16)).await.unwrap();
+    assert_eq!(claimed.tasks.len(), 12);
+}
+
+async fn a_suspended_setup_writes_nothing_and_goes_on_at_once(engine: Engine) {
+    let scene = Scene::new(engine, Scripted::new(NEITHER, [])).await;
+    let id = scene.accept("+12125550100").await;
+    let before = scene.get(id).await;
+    let (setup, registry) = (scene.setup_id, scene.registry.clone());
+    let suspend = move |tx: &mut dyn ringless::storage::Tx| {
+        setups::suspend(tx, WORKSPACE, setup, "audit", &registry)
+    };
+    scene.test.store.write(suspend).await.unwrap();
+    scene.advance_seconds(100);
+    scene.work().await;
+    assert_eq!(scene.get(id).await, before);
+    let registry = scene.registry.clone();
+    let shown = scene
+        .test
+        .store
+        .read(move |tx| voicemails::explained(tx, WORKSPACE, id, &registry))
+        .await
+        .unwrap();
+    assert!(
+        shown.status_detail.contains("SUSPENDED"),
+        "{}",
+        shown.status_detail
+    );
+    resume(&scene).await;
+    scene.work().await;
+    assert_eq!(scene.get(id).await.status, Status::Delivered);
+}
+
+async fn a_waiting_one_expires_in_time_whatever_holds_its_queue(engine: Engine) {
+    let scene = Scene::new(engine, Scripted::new(NEITHER, [])).await;
+    change(
+        &scene,
+        SetupChange {
+            starts_per_minute: Some(1),
+            ..SetupChange::default()
+        },
+    )
+    .await;
+    scene.accept("+12125550100").await;
+    let mut draft = scene.draft("+12125550101");
+    draft.expire_time = Some(scene.test.clock.now().plus(Duration::from_secs(30)));
+    let ringless::ops::send_voicemail::Accepted::New(late) =
+        scene.try_accept(draft, 1).await.unwrap()
+    else {
+        panic!("new");
+    };
+    scene.work().await;
+    scene.advance(Duration::from_secs(30) - Duration::from_micros(1));
+    scene.work().await;
+    assert_eq!(scene.get(late.id).await.status, Status::Accepted);
+    scene.advance(Duration::from_micros(1));
+    scene.work().await;
+    let ended = scene.get(late.id).await;
+    assert_eq!(
+        (ended.status, ended.failure_reason),
+        (Status::Skipped, Some(FailureReason::Expired))
+    );
+}
+
+fn open_gate() -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(1_000))
+}
+
+const FAILING: Outcome = Outcome::TryAgain {
+    reason: FailureReason::CarrierTimeout,
+    wait: None,
+};
+
+/// As many voicemails as trip the breaker, and one more, over a carrier that fails `calls` times.
+async fn tripped(engine: Engine, calls: usize, gate: &Arc<Semaphore>) -> Scene {
+    let carrier = Scripted::new(NEITHER, vec![FAILING; calls]).waiting_at(gate);
+    let scene = Scene::new(engine, carrier).await;
+    let runner = scene.runner();
+    for _ in 0..=FAILURES_TO_TRIP {
+        scene.accept("+12125550100").await;
+    }
+    for _ in 0..FAILURES_TO_TRIP {
+        let task = runner.claim(Room::new(1)).await.unwrap().tasks.pop();
+        runner.run(task.expect("one is due")).await;
+    }
+    assert_eq!(scene.carrier.given().len(), FAILURES_TO_TRIP);
+    scene
+}
+
+async fn a_carrier_that_fails_again_and_again_is_left_alone_and_tried_now_and_then(engine: Engine) {
+    let gate = Arc::new(Semaphore::new(FAILURES_TO_TRIP));
+    let scene = tripped(engine, FAILURES_TO_TRIP, &gate).await;
+    let since = scene.test.clock.now();
+    let paused = Some(Pause {
+        reason: PauseReason::CarrierFailing,
+        carrier: "vendor".to_owned(),
+        since,
+    });
+    assert_eq!(setup(&scene).await.pause, paused);
+    // Not even those whose own next try has come.
+    scene.advance(Duration::from_secs(5) - Duration::from_micros(1));
+    let claimed = scene.runner().claim(Room::new(10)).await.unwrap();
+    assert!(claimed.is_empty());
+    assert_eq!(claimed.next, Some(since.plus(Duration::from_secs(5))));
+    scene.advance(Duration::from_micros(1));
+    // One call tries it, whoever makes it; the others wait for what it says.
+    let (one, other) = (scene.runner(), scene.runner());
+    let mut first = one.claim(Room::new(10)).await.unwrap().tasks;
+    let second = other.claim(Room::new(10)).await.unwrap().tasks;
+    assert_eq!((first.len(), second.len()), (1, 1));
+    let trial = tokio::spawn(async move { one.run(first.pop().unwrap()).await });
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+    while scene.carrier.given().len() == FAILURES_TO_TRIP {
+        assert!(tokio::time::Instant::now() < deadline, "never tried");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    for task in second {
+        other.run(task).await;
+    }
+    assert!(other.claim(Room::new(10)).await.unwrap().is_empty());
+    assert_eq!(scene.carrier.given().len(), FAILURES_TO_TRIP + 1);
+    gate.add_permits(1_000);
+    trial.await.unwrap();
+    assert_eq!(setup(&scene).await.pause, None);
+    scene.advance_seconds(60);
+    scene.work().await;
+    assert_eq!(
+        scene
+            .test
+            .database
+            .count("SELECT count(*) FROM voicemails WHERE status = 4"),
+        i64::try_from(FAILURES_TO_TRIP + 1).unwrap()
+    );
+}
+
+async fn a_trial_that_fails_lengthens_the_wait(engine: Engine) {
+    let scene = tripped(engine, FAILURES_TO_TRIP + 1, &open_gate()).await;
+    scene.advance_seconds(5);
+    scene.work().await;
+    let calls = FAILURES_TO_TRIP + 1;
+    assert_eq!(scene.carrier.given().len(), calls);
+    scene.advance(Duration::from_secs(10) - Duration::from_micros(1));
+    scene.work().await;
+    assert_eq!(scene.carrier.given().len(), calls);
+    assert!(setup(&scene).await.pause.is_some());
+    scene.advance(Duration::from_micros(1));
+    scene.work().await;
+    assert!(scene.carrier.given().len() > calls);
+    assert_eq!(setup(&scene).await.pause, None);
+}
+
+async fn resuming_tries_a_failing_carrier_at_once(engine: Engine) {
+    let scene = tripped(engine, FAILURES_TO_TRIP, &open_gate()).await;
+    scene.work().await;
+    assert_eq!(scene.carrier.given().len(), FAILURES_TO_TRIP);
+    resume(&scene).await;
+    scene.work().await;
+    assert_eq!(setup(&scene).await.pause, None);
+    assert!(scene.carrier.given().len() > FAILURES_TO_TRIP);
+}
+
+async fn one_message_that_fails_again_and_again_trips_nothing(engine: Engine) {
+    let scene = Scene::new(engine, Scripted::new(NEITHER, vec![FAILING; 8])).await;
+    let id = scene.accept("+12125550100").await;
+    let runner = scene.runner();
+    for _ in 0..8 {
+        for task in runner.claim(Room::new(1)).await.unwrap().tasks {
+            runner.run(task).await;
+        }
+        scene.advance_seconds(10_000);
+    }
+    assert_eq!(scene.get(id).await.status, Status::Failed);
+    assert_eq!(setup(&scene).await.pause, None);
+}
+
+async fn a_fault_of_the_account_pauses_the_setup_until_it_is_resumed(engine: Engine) {
+    for (reason, shown) in [
+        (FailureReason::CarrierAuth, PauseReason::CarrierAuth),
+        (
+            FailureReason::InsufficientFunds,
+            PauseReason::InsufficientFunds,
+        ),
+    ] {
+        let outcomes = [Outcome::Rejected { reason }];
+        let scene = Scene::new(engine, Scripted::new(NEITHER, outcomes)).await;
+        let ids = [
+            scene.accept("+12125550100").await,
+            scene.accept("+12125550101").await,
+        ];
+        let since = scene.test.clock.now();
+        let runner = scene.runner();
+        for task in runner.claim(Room::new(1)).await.unwrap().tasks {
+            runner.run(task).await;
+        }
+        scene.advance_seconds(1_000);
+        scene.work().await;
+        assert_eq!(scene.carrier.given().len(), 1);
+        for id in ids {
+            assert_eq!(scene.get(id).await.status, Status::Accepted);
+        }
+        let paused = Some(Pause {
+            reason: shown,
+            carrier: "vendor".to_owned(),
+            since,
+        });
+        assert_eq!(setup(&scene).await.pause, paused);
+        assert_eq!(resume(&scene).await.pause, None);
+        scene.work().await;
+        for id in ids {
+            assert_eq!(scene.get(id).await.status, Status::Delivered);
+        }
+    }
+}
+
+async fn other_carriers_end_a_pause(engine: Engine) {
+    let outcomes = [Outcome::Rejected {
+        reason: FailureReason::CarrierAuth,
+    }];
+    let scene = Scene::new(engine, Scripted::new(NEITHER, outcomes)).await;
+    scene.accept("+12125550100").await;
+    scene.work().await;
+    assert!(setup(&scene).await.pause.is_some());
+    let renamed = SetupChange {
+        display_name: Some("renamed".to_owned()),
+        ..SetupChange::default()
+    };
+    assert!(change(&scene, renamed).await.pause.is_some());
+    let one: Arc<dyn ringless::carrier::Carrier> = Arc::new(scene.carrier.clone());
+    let mut scene = scene;
+    scene.registry = ringless::carrier::Registry::of([("other".to_owned(), one)]);
+    let other = SetupChange {
+        carriers: Some(vec!["other".to_owned()]),
+        ..SetupChange::default()
+    };
+    assert_eq!(change(&scene, other).await.pause, None);
+}
+
+async fn a_lease_is_renewed_while_it_is_held_and_not_after(engine: Engine) {
+    let scene = Scene::new(engine, Scripted::new(NEITHER, [])).await;
+    scene.accept("+12125550100").await;
+    let held = scene.claim_one().await.delivery;
+    let renew_held = || {
+        let (delivering, held) = (scene.runner().delivering.clone(), held.clone());
+        scene
+            .test
+            .store
+            .write(move |tx| renew(tx, &delivering, &held))
+    };
+    scene.advance(LEASE / 2);
+    assert!(renew_held().await.unwrap());
+    scene.advance(LEASE - Duration::from_micros(1));
+    scene.work().await;
+    assert!(scene.carrier.given().is_empty(), "it holds");
+    scene.advance(Duration::from_micros(1));
+    scene.work().await;
+    assert_eq!(scene.carrier.given().len(), 1);
+    assert!(!renew_held().await.unwrap());
+}
+
+async fn a_lease_is_renewed_while_the_call_runs(engine: Engine) {
+    let gate = Arc::new(Semaphore::new(0));
+    let carrier = Scripted::new(NEITHER, []).waiting_at(&gate);
+    let scene = Scene::new(engine, carrier).await;
+    let id = scene.accept("+12125550100").await;
+    let task = scene.claim_one().await;
+    let mut runner = scene.runner();
+    runner.renew_every = Duration::from_millis(10);
+    let running = tokio::spawn(async move { runner.run(task).await });
+    let row = || {
+        scene
+            .test
+            .read(move |tx| tx.find_delivery(WORKSPACE, id, Lock::None))
+    };
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+    while scene.carrier.given().is_empty() {
+        assert!(tokio::time::Instant::now() < deadline, "never called");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    // Twice as long as the lease, in steps that are shorter than it.
+    for _ in 0..4 {
+        scene.advance(LEASE / 2);
+        let renewed = scene.test.clock.now().plus(LEASE);
+        while row().await.unwrap().next_time != Some(renewed) {
+            assert!(tokio::time::Instant::now() < deadline, "never renewed");
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        assert!(scene.runner().claim(Room::new(9)).await.unwrap().is_empty());
+    }
+    gate.add_permits(1);
+    running.await.unwrap();
+    assert_eq!(scene.get(id).await.status, Status::Delivered);
+}
+
+async fn a_sweep_is_done_by_one_process_at_a_time(engine: Engine) {
+    let scene = Scene::new(engine, Scripted::new(NEITHER, [])).await;
+    let upload = |seed| {
+        let bytes = crate::support::data::mp3(seed);
+        let audio = crate::support::data::described(&bytes);
+        scene
+            .test
+            .store
+            .write(move |tx| ringless::ops::audio::upload(tx, WORKSPACE, &audio, &bytes))
+    };
+    upload(1).await.unwrap();
+    let sweeper = || Housekeeping {
+        store: scene.test.store.clone(),
+    };
+    assert_eq!(sweeper().sweep().await.unwrap(), 0);
+    scene.advance_seconds(8 * 24 * 3_600);
+    let (one, other) = (sweeper(), sweeper());
+    let (first, second) = tokio::join!(one.sweep(), other.sweep());
+    let mut dropped = [first.unwrap(), second.unwrap()];
+    dropped.sort_unstable();
+    assert_eq!(dropped, [0, 1]);
+    // The next one comes when it is time, and not before.
+    upload(2).await.unwrap();
+    let taken = scene
+        .test
+        .write(|tx| tx.take_sweep("unused_audio", Duration::from_secs(600)))
+        .await;
+    assert!(!taken);
+    scene.advance_seconds(600);
+    let taken = scene
+        .test
+        .write(|tx| tx.take_sweep("unused_audio", Duration::from_secs(600)))
+        .await;
+    assert!(taken);
+}
