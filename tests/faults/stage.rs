@@ -7,6 +7,8 @@ use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
+use diesel::connection::SimpleConnection;
+use diesel::{Connection, SqliteConnection};
 use rustix::process::Signal;
 
 use crate::chance::Chance;
@@ -61,6 +63,7 @@ pub struct Server {
     grpc_port: u16,
     to_carrier: Proxy,
     to_postgres: Option<Proxy>,
+    sqlite_file: Option<PathBuf>,
     /// When it is to be started; never, where nothing is said and it does not run.
     start_at: Option<Instant>,
     armed: Option<(&'static str, Instant)>,
@@ -153,9 +156,10 @@ impl Stage {
             None => None,
         };
         let data_dir = self.folder.path().join(name);
+        let file = data_dir.join("ringless.db");
         let url = match &to_postgres {
             Some(proxy) => format!("postgres://postgres@127.0.0.1:{}/postgres", proxy.port),
-            None => format!("sqlite://{}", data_dir.join("ringless.db").display()),
+            None => format!("sqlite://{}", file.display()),
         };
         let roles = match (is_api, is_worker) {
             (true, true) => "api,worker",
@@ -185,6 +189,7 @@ impl Stage {
             is_worker,
             grpc_port,
             to_carrier,
+            sqlite_file: to_postgres.is_none().then_some(file),
             to_postgres,
             start_at: None,
             armed: None,
@@ -374,6 +379,11 @@ impl Stage {
                 crashes.next(server.is_api, server.is_worker, &mut self.chance)
             });
             server.armed = next.map(|(name, _)| (name, now));
+            if let Some(file) = &server.sqlite_file
+                && next.is_some_and(|(name, _)| name.starts_with("sign."))
+            {
+                make_trials_due(file)?;
+            }
             let armed = next.map(|(name, nth)| format!("{name}:{nth}"));
             server.process.start(armed.as_deref())?;
         }
@@ -529,6 +539,17 @@ fn carrier(set: &Set, logs: &Path, port: u16, rough: bool) -> anyhow::Result<Pro
         args.push("--rough".to_owned());
     }
     Process::role("carrier", logs, &args)
+}
+
+/// One process makes all the calls here, and the same breaker keeps it from the next sign for up to
+/// five minutes; no other may write to its file while it runs. So its trials are made due in between.
+fn make_trials_due(file: &Path) -> anyhow::Result<()> {
+    let url = file.display().to_string();
+    let mut database = SqliteConnection::establish(&url)?;
+    database.batch_execute(
+        "PRAGMA busy_timeout = 5000; UPDATE breakers SET next_trial_time = 0, trials = 0",
+    )?;
+    Ok(())
 }
 
 /// How a server ends that was asked to: with 0 once it serves, and at once while it still starts.
