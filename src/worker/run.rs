@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use tracing::Instrument;
 
 use crate::carrier::{Call, Question};
+use crate::chance::even_draw;
 use crate::config::WorkerConfig;
 use crate::crash;
 use crate::domain::attempt::{Answer, CarrierWords, Outcome};
@@ -359,11 +360,4 @@ impl Runner {
 /// A panic elsewhere leaves an order or a count that is at worst old.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// From the operating system, through the last bits of a fresh UUID.
-fn even_draw() -> f64 {
-    let (_, low) = uuid::Uuid::new_v4().as_u64_pair();
-    // 52 random bits, which a float holds exactly.
-    (low & ((1 << 52) - 1)) as f64 / (1_u64 << 52) as f64
 }
