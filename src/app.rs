@@ -250,11 +250,14 @@ impl Running {
         self.close();
         self.stop_servers.send_replace(true);
         let finishing = async {
+            let mut first_fault = anyhow::Ok(());
             while let Some(ended) = self.servers.join_next().await {
-                ended.context("a server panicked")??;
+                let ended = ended.context("a server panicked").flatten();
+                // Whatever became of one, the others and the hand-overs under way may finish.
+                first_fault = first_fault.and(ended);
             }
             while self.worker.join_next().await.is_some() {}
-            anyhow::Ok(())
+            first_fault
         };
         match tokio::time::timeout_at(deadline, finishing).await {
             Ok(finished) => finished?,

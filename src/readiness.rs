@@ -27,6 +27,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// A look that takes longer counts as a no.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(6);
 
+/// After a write that the database refused this process says so for as long; then a call may try again.
+const REFUSED_FOR: Duration = Duration::from_secs(3);
+
 /// What is known now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct State {
@@ -177,6 +180,14 @@ impl Readiness {
 async fn look_at(store: &Store) -> Result<Vec<String>, &'static str> {
     let pinged = store.read::<_, Error, _>(|tx| tx.ping()).await;
     pinged.map_err(|_| "the database does not answer, or takes no writes")?;
+    if store
+        .writes_refused_at()
+        .is_some_and(|at| at.elapsed() < REFUSED_FOR)
+    {
+        return Err(
+            "the database takes no writes: its disk is full, or another program has locked it",
+        );
+    }
     match store.schema_difference().await {
         Ok(difference) if difference == Default::default() => {}
         Ok(_) => return Err("the database's schema is not this program's"),

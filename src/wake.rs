@@ -15,8 +15,9 @@ const RING_PAUSE: Duration = Duration::from_millis(5);
 /// Between two attempts to reach the database.
 const BACKOFF_FIRST: Duration = Duration::from_millis(100);
 const BACKOFF_MAX: Duration = Duration::from_secs(5);
-/// A ring of our own has come back by then, or it never does.
-const ECHO_WITHIN: Duration = Duration::from_secs(3);
+/// A ring of our own has come back by then, or it never does. Longer than the bell may take to
+/// connect anew after the database was away.
+const ECHO_WITHIN: Duration = Duration::from_secs(25);
 /// Where it does not come back, it is tried again after this.
 const DEAF_FOR: Duration = Duration::from_secs(60);
 

@@ -1,6 +1,7 @@
 //! `recover`: what is done once after the database was restored from a backup, with no server running.
 
 use std::io::{BufRead, IsTerminal};
+use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use clap::Args;
@@ -12,7 +13,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Overrides};
 use crate::ops::OpError;
 use crate::ops::deliver::Delivering;
-use crate::ops::recover::{self, NeverReceived, Word};
+use crate::ops::recover::{self, Asking, NeverReceived, Word};
 use crate::storage::{RestoredCounts, Store, StoreOptions};
 
 /// Stop every server first. What was sent after the backup was taken is waiting again in it.
@@ -81,16 +82,22 @@ async fn open(config: &Config) -> anyhow::Result<Store> {
     if !difference.missing.is_empty() {
         bail!("the backup is of an older ringless; run `ringless migrate` first");
     }
+    refuse_others(&store).await.with_context(place)?;
+    Ok(store)
+}
+
+/// Looked at before anything is done and again afterwards: a server that was forgotten may have
+/// connected in between.
+async fn refuse_others(store: &Store) -> anyhow::Result<()> {
     let others = store
         .read(|tx| Ok::<_, OpError>(tx.other_processes()?))
-        .await
-        .with_context(place)?;
+        .await?;
     if others > 0 {
         bail!(
-            "{others} connection(s) of running servers use the database {url}; stop all of them first, because what they send now can't be called back"
+            "{others} connection(s) of running servers use the database; stop all of them and run this again, because what they send now can't be called back"
         );
     }
-    Ok(store)
+    Ok(())
 }
 
 async fn counts(store: &Store) -> anyhow::Result<RestoredCounts> {
@@ -124,6 +131,7 @@ async fn after_restore(
         ),
     ]))?;
     let held = recover::hold(store).await?;
+    refuse_others(store).await?;
     show::say(format!(
         "held now: {}",
         before.held + i64::try_from(held).unwrap_or(0)
@@ -132,18 +140,25 @@ async fn after_restore(
 }
 
 async fn ask(store: &Store, config: &Config, never_received: NeverReceived) -> anyhow::Result<()> {
-    let delivering = Delivering {
-        registry: Registry::new(&config.carriers, &config.data_dir),
-        rules: config.rules.clone(),
-        lease: config.worker.lease,
+    let asking = Asking {
+        store: store.clone(),
+        delivering: Delivering {
+            registry: Registry::new(&config.carriers, &config.data_dir),
+            rules: config.rules.clone(),
+            lease: config.worker.lease,
+        },
+        call_timeout: config.worker.call_timeout,
+        never_received,
+        questions_at_once: recover::QUESTIONS_AT_ONCE,
+        silent: Arc::default(),
     };
     let progress = |count: usize| {
         if count.is_multiple_of(1_000) {
             eprintln!("{count} looked at");
         }
     };
-    let limit = config.worker.call_timeout;
-    let asked = recover::ask(store, &delivering, limit, never_received, progress).await?;
+    let asked = recover::ask(&asking, progress).await?;
+    refuse_others(store).await?;
     let unsent = match never_received {
         NeverReceived::Hold => {
             "the carrier never got them; held, because they may have been cancelled since the backup"

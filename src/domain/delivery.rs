@@ -56,7 +56,7 @@ pub struct HandOver {
     pub id: HandOverId,
     pub workspace_id: WorkspaceId,
     pub voicemail_id: VoicemailId,
-    /// From 1, over the hand-overs of the voicemail.
+    /// From 1, over the hand-overs of the voicemail to this carrier.
     pub number: i32,
     pub carrier: String,
     /// The full request; a repeat sends it byte for byte.
@@ -141,15 +141,8 @@ impl Delivery {
         self.end(Event::Cancelled, None, String::new(), now)
     }
 
-    /// It may have been sent already; nothing is done with it until an operator says what.
-    pub fn hold(&mut self, why: String) {
-        self.held = true;
-        self.status_detail = why;
-        self.lease_token = None;
-        self.next_time = None;
-    }
-
-    /// The operator's word on one that was held: it may be sent. What was under way is handed over anew.
+    /// One that was held may be sent: the carriers say that they never got it, or the operator does not
+    /// mind a second time. What was under way is handed over anew.
     pub fn release(&mut self, now: Time) -> Result<(), Refused> {
         if self.status == Status::Sending {
             self.status = apply(self.status, Event::PutBack)?;
@@ -254,6 +247,12 @@ impl Delivery {
             }
             (Answer::NoAnswer, Status::Sending) => {
                 self.wait_in_doubt(hand_over, traits, None, context)
+            }
+            // It was asked for the last time.
+            (Answer::Pending { .. } | Answer::NeverReceived | Answer::NoAnswer, _)
+                if self.is_past_deadline(context) =>
+            {
+                self.no_word(context.now)
             }
             (Answer::Pending { again_after }, _) => {
                 self.ask_later(hand_over, traits, *again_after, context);

@@ -315,20 +315,14 @@ fn a_sent_one_that_cannot_be_asked_about_waits_for_its_deadline() {
 }
 
 #[test]
-fn a_held_one_waits_for_an_operator() {
-    let mut delivery = accepted();
-    delivery.hold("held after a restore".to_owned());
-    assert_eq!(
-        (delivery.status, delivery.held, delivery.next_time),
-        (Status::Accepted, true, None)
-    );
-}
-
-#[test]
 fn an_operator_lets_go_or_closes_what_was_held() {
     for held in [accepted(), sending().0] {
-        let mut released = held.clone();
-        released.hold("held after a restore".to_owned());
+        let mut released = Delivery {
+            held: true,
+            lease_token: None,
+            next_time: None,
+            ..held
+        };
         let mut closed = released.clone();
         released.release(at(1)).expect("it was held");
         assert_eq!(

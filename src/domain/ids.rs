@@ -69,13 +69,14 @@ ids! {
 }
 
 impl HandOverId {
-    /// The id of a voicemail's `number`th hand-over: the same one each time it is asked for, so that a
-    /// carrier which was given it before a restore from a backup knows it again.
-    pub fn derive(voicemail: VoicemailId, number: i32) -> HandOverId {
+    /// The id of a voicemail's `number`th hand-over to this carrier: the same one each time it is asked
+    /// for, so that a carrier which was given it before a restore from a backup knows it again.
+    pub fn derive(voicemail: VoicemailId, carrier: &str, number: i32) -> HandOverId {
         let digest = Sha256::new()
             .chain_update(b"ringless hand-over")
             .chain_update(voicemail.uuid())
             .chain_update(number.to_be_bytes())
+            .chain_update(carrier)
             .finalize();
         let mut bytes = [0; 16];
         bytes.copy_from_slice(&digest[..16]);
@@ -113,12 +114,14 @@ mod tests {
     }
 
     #[test]
-    fn a_hand_over_is_known_again_by_its_voicemail_and_number() {
+    fn a_hand_over_is_known_again_by_its_voicemail_carrier_and_number() {
         let (one, other) = (VoicemailId::generate(), VoicemailId::generate());
-        assert_eq!(HandOverId::derive(one, 1), HandOverId::derive(one, 1));
-        assert_ne!(HandOverId::derive(one, 1), HandOverId::derive(one, 2));
-        assert_ne!(HandOverId::derive(one, 1), HandOverId::derive(other, 1));
-        assert_eq!(HandOverId::derive(one, 1).uuid().get_version_num(), 8);
+        let known = HandOverId::derive(one, "a", 1);
+        assert_eq!(known, HandOverId::derive(one, "a", 1));
+        assert_ne!(known, HandOverId::derive(one, "a", 2));
+        assert_ne!(known, HandOverId::derive(one, "b", 1));
+        assert_ne!(known, HandOverId::derive(other, "a", 1));
+        assert_eq!(known.uuid().get_version_num(), 8);
     }
 
     #[test]

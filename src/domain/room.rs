@@ -1,14 +1,27 @@
-//! How much one worker process takes on at once, and that no setup takes all of it.
+//! How much one worker process takes on at once: no setup takes all of it, and neither what is to be
+//! rescued nor what is to be asked about keeps the rest from its turn.
 
 use std::collections::HashMap;
 
 use super::ids::SetupId;
+
+/// What a worker does with a voicemail that it claimed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// It was ACCEPTED: hand it over.
+    Send,
+    /// It was SENDING and nobody holds it (any more): find out what may be done.
+    Rescue,
+    /// It is SENT: ask the carrier.
+    Ask,
+}
 
 /// What a process can begin now.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Room {
     total: usize,
     running: HashMap<SetupId, usize>,
+    kinds: HashMap<Kind, usize>,
 }
 
 impl Room {
@@ -16,12 +29,24 @@ impl Room {
     pub fn new(total: usize) -> Room {
         Room {
             total,
-            running: HashMap::new(),
+            ..Room::default()
         }
     }
 
     pub fn free(&self) -> usize {
         self.total.saturating_sub(self.running.values().sum())
+    }
+
+    /// What of a kind may begin now. A carrier whose calls or answers hang holds at most half of the
+    /// places with what is in doubt, and a quarter with questions.
+    pub fn free_for_kind(&self, kind: Kind) -> usize {
+        let share = match kind {
+            Kind::Send => self.total,
+            Kind::Rescue => (self.total / 2).max(1),
+            Kind::Ask => (self.total / 4).max(1),
+        };
+        let own = self.kinds.get(&kind).copied().unwrap_or(0);
+        share.saturating_sub(own).min(self.free())
     }
 
     /// What a setup may begin now: in all it has at most three quarters of what the others leave, so
@@ -33,16 +58,21 @@ impl Room {
         share.saturating_sub(own).min(self.free())
     }
 
-    pub fn take(&mut self, setup: SetupId) {
+    pub fn take(&mut self, setup: SetupId, kind: Kind) {
         *self.running.entry(setup).or_insert(0) += 1;
+        *self.kinds.entry(kind).or_insert(0) += 1;
     }
 
-    pub fn give_back(&mut self, setup: SetupId) {
-        if let Some(count) = self.running.get_mut(&setup) {
+    pub fn give_back(&mut self, setup: SetupId, kind: Kind) {
+        let is_over = self.running.get_mut(&setup).is_some_and(|count| {
             *count = count.saturating_sub(1);
-            if *count == 0 {
-                self.running.remove(&setup);
-            }
+            *count == 0
+        });
+        if is_over {
+            self.running.remove(&setup);
+        }
+        if let Some(count) = self.kinds.get_mut(&kind) {
+            *count = count.saturating_sub(1);
         }
     }
 }
@@ -54,7 +84,7 @@ mod tests {
     fn fill(room: &mut Room, setup: SetupId) -> usize {
         let mut taken = 0;
         while room.free_for(setup) > 0 {
-            room.take(setup);
+            room.take(setup, Kind::Send);
             taken += 1;
         }
         taken
@@ -76,8 +106,24 @@ mod tests {
         let mut room = Room::new(1);
         assert_eq!(fill(&mut room, one), 1);
         assert_eq!(room.free_for(other), 0);
-        room.give_back(one);
-        room.give_back(one);
+        room.give_back(one, Kind::Send);
+        room.give_back(one, Kind::Send);
         assert_eq!((room.free(), room.free_for(other)), (1, 1));
+    }
+
+    #[test]
+    fn questions_have_a_quarter_and_rescues_a_half() {
+        for (total, rescues, questions) in [(1, 1, 1), (4, 2, 1), (16, 8, 4)] {
+            for (kind, share) in [(Kind::Rescue, rescues), (Kind::Ask, questions)] {
+                let mut room = Room::new(total);
+                let mut taken = 0;
+                while room.free_for_kind(kind) > 0 {
+                    room.take(SetupId::generate(), kind);
+                    taken += 1;
+                }
+                assert_eq!(taken, share, "{kind:?} of {total}");
+                assert_eq!(room.free_for_kind(Kind::Send), total - share);
+            }
+        }
     }
 }

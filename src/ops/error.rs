@@ -8,7 +8,7 @@ use crate::domain::phone::PhoneError;
 use crate::domain::status::Status;
 use crate::domain::telephony::SetupStatus;
 use crate::domain::use_case::Channel;
-use crate::storage;
+use crate::storage::{self, StorageFault};
 
 pub type Result<T> = std::result::Result<T, OpError>;
 
@@ -158,6 +158,12 @@ pub enum OpError {
     Storage(#[from] storage::Error),
     #[error("internal: {0}")]
     Internal(String),
+}
+
+impl StorageFault for OpError {
+    fn refuses_writes(&self) -> bool {
+        matches!(self, OpError::Storage(error) if error.refuses_writes())
+    }
 }
 
 impl OpError {

@@ -2,19 +2,27 @@
 //! again in it, so everything that may have been sent is put aside first; carriers that can be asked
 //! are asked; the rest is let go or closed at the operator's word.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+
+use tokio::task::JoinSet;
 
 use super::deliver::{self, Delivering};
 use super::error::{OpError, Result};
-use crate::carrier::{Message, Question};
-use crate::domain::attempt::{Answer, CarrierWords};
+use crate::carrier::Question;
+use crate::domain::attempt::{Answer, CarrierWords, OutcomeKind};
 use crate::domain::delivery::{Context, Delivery, HandOver};
 use crate::domain::ids::{HandOverId, LeaseToken, VoicemailId};
 use crate::domain::status::Status;
-use crate::storage::{Guard, Lock, Store, Tx};
+use crate::storage::{AttemptEnd, Error, Guard, Lock, Store, Tx};
 
 /// Rows in one unit of work, so that it stays a short one.
 const AT_ONCE: i64 = 500;
+/// Questions under way at the same time.
+pub const QUESTIONS_AT_ONCE: usize = 16;
+/// A carrier that gave no answer so often in a row is not asked any more in this run.
+const SILENT_AFTER: u32 = 32;
 
 const HELD: &str = "held after a restore from a backup, because it may have been sent already; `ringless recover` lets it go or closes it";
 
@@ -58,16 +66,7 @@ pub async fn hold(store: &Store) -> Result<usize> {
     let mut all = 0;
     loop {
         let held = store
-            .write(|tx| {
-                let rows = tx.maybe_sent(AT_ONCE)?;
-                let count = rows.len();
-                for mut delivery in rows {
-                    let guard = Guard::of(&delivery);
-                    delivery.hold(HELD.to_owned());
-                    tx.save_delivery(guard, &delivery)?;
-                }
-                Ok::<_, OpError>(count)
-            })
+            .write(|tx| Ok::<_, OpError>(tx.hold_maybe_sent(HELD, AT_ONCE)?))
             .await?;
         all += held;
         if held == 0 {
@@ -76,99 +75,173 @@ pub async fn hold(store: &Store) -> Result<usize> {
     }
 }
 
+/// Who asks, and of whom nothing more is expected.
+#[derive(Clone)]
+pub struct Asking {
+    pub store: Store,
+    pub delivering: Delivering,
+    pub call_timeout: Duration,
+    pub never_received: NeverReceived,
+    pub questions_at_once: usize,
+    /// By carrier: how often in a row it gave no answer.
+    pub silent: Arc<Mutex<HashMap<String, u32>>>,
+}
+
 /// Asks the carriers about all that is held. `progress` hears how many were looked at so far.
-pub async fn ask(
-    store: &Store,
-    delivering: &Delivering,
-    call_timeout: Duration,
-    never_received: NeverReceived,
-    mut progress: impl FnMut(usize),
-) -> Result<Asked> {
+pub async fn ask(asking: &Asking, mut progress: impl FnMut(usize)) -> Result<Asked> {
     let mut asked = Asked::default();
     let mut looked_at = 0;
     let mut after: Option<VoicemailId> = None;
     loop {
-        let rows = store
+        let held = asking
+            .store
             .read(move |tx| Ok::<_, OpError>(tx.held(after, AT_ONCE)?))
             .await?;
-        let Some(last) = rows.last() else {
+        if held.last.is_none() {
             return Ok(asked);
-        };
-        after = Some(last.voicemail_id);
-        for delivery in rows {
-            match ask_one(store, delivering, call_timeout, never_received, delivery).await? {
-                Found::Settled => asked.settled += 1,
-                Found::NeverReceived => asked.never_received += 1,
-                Found::Unknown => asked.unknown += 1,
+        }
+        after = held.last;
+        for rows in held.rows.chunks(asking.questions_at_once) {
+            let mut questions = JoinSet::new();
+            for delivery in rows {
+                let (asking, delivery) = (asking.clone(), delivery.clone());
+                questions.spawn(async move { asking.settle(&delivery).await });
             }
-            looked_at += 1;
+            while let Some(found) = questions.join_next().await {
+                let found = found.map_err(|error| OpError::Internal(error.to_string()))?;
+                match found? {
+                    Found::Settled => asked.settled += 1,
+                    Found::NeverReceived => asked.never_received += 1,
+                    Found::Unknown => asked.unknown += 1,
+                }
+            }
+            looked_at += rows.len();
             progress(looked_at);
         }
     }
 }
 
-/// Lets go or closes all that is held; says how many.
+/// Lets go or closes all that is held; says how many. What has expired while it was held is closed
+/// in any case: it may have been sent before the restore, and is not sent now.
 pub async fn decide(store: &Store, word: Word) -> Result<usize> {
     let mut all = 0;
+    let mut after: Option<VoicemailId> = None;
     loop {
-        let decided = store
+        let (decided, last) = store
             .write(move |tx| {
                 let now = tx.now()?;
-                let rows = tx.held(None, AT_ONCE)?;
-                let count = rows.len();
-                for mut delivery in rows {
+                let held = tx.held(after, AT_ONCE)?;
+                let count = held.rows.len();
+                for mut delivery in held.rows {
                     let guard = Guard::of(&delivery);
                     let decided = match word {
-                        Word::Release => delivery.release(now),
-                        Word::Close => delivery.close(now),
+                        Word::Release if delivery.expire_time > now => delivery.release(now),
+                        Word::Release | Word::Close => delivery.close(now),
                     };
                     decided.map_err(deliver::refused)?;
                     tx.save_delivery(guard, &delivery)?;
+                    end_earlier_call(tx, delivery.voicemail_id)?;
                 }
-                Ok::<_, OpError>(count)
+                Ok::<_, OpError>((count, held.last))
             })
             .await?;
         all += decided;
-        if decided == 0 {
+        if last.is_none() {
             return Ok(all);
         }
+        after = last;
     }
 }
 
-async fn ask_one(
-    store: &Store,
-    delivering: &Delivering,
-    call_timeout: Duration,
-    never_received: NeverReceived,
-    delivery: Delivery,
-) -> Result<Found> {
-    let (known, held) = (delivering.clone(), delivery.clone());
-    let plan = store.read(move |tx| plan(tx, &known, &held)).await?;
-    let Some((hand_over, question)) = plan else {
-        return Ok(Found::Unknown);
-    };
-    let Some(carrier) = delivering.registry.find(&hand_over.carrier) else {
-        return Ok(Found::Unknown);
-    };
-    let (answer, words) = match tokio::time::timeout(call_timeout, carrier.ask(question)).await {
-        Ok(answered) => answered,
-        Err(_) => (Answer::NoAnswer, CarrierWords::default()),
-    };
-    let delivering = delivering.clone();
-    match (&answer, never_received) {
-        (Answer::NoAnswer, _) => Ok(Found::Unknown),
-        (Answer::NeverReceived, NeverReceived::Hold) => Ok(Found::NeverReceived),
-        (Answer::NeverReceived, NeverReceived::Release) => {
-            store.write(move |tx| release(tx, &delivery)).await?;
-            Ok(Found::NeverReceived)
+/// What was under way when the backup was taken is over, and the decision was made in spite of the
+/// doubt about it.
+fn end_earlier_call(tx: &mut dyn Tx, voicemail: VoicemailId) -> Result<()> {
+    let now = tx.now()?;
+    let attempts = tx.find_attempts(voicemail)?;
+    if let Some(open) = attempts.iter().find(|attempt| attempt.end_time.is_none()) {
+        let end = AttemptEnd {
+            end_time: now,
+            outcome: OutcomeKind::Unknown,
+            failure_reason: None,
+            words: CarrierWords::new("", "", "under way when the backup was taken"),
+        };
+        tx.end_attempt(voicemail, open.number, &end)?;
+    }
+    if let Some(mut hand_over) = tx.last_hand_over(voicemail)?
+        && hand_over.is_in_doubt()
+    {
+        hand_over.doubt_time = None;
+        tx.save_hand_over(&hand_over)?;
+    }
+    Ok(())
+}
+
+impl Asking {
+    /// Asks every carrier that may have it. It was never received only where all of them say so.
+    async fn settle(&self, delivery: &Delivery) -> Result<Found> {
+        let (known, held) = (self.delivering.clone(), delivery.clone());
+        let plans = self
+            .store
+            .read(move |tx| hand_overs(tx, &known, &held))
+            .await?;
+        let mut all_deny = !plans.is_empty();
+        for (hand_over, question) in plans {
+            let (answer, words) = self.question(&hand_over, question).await;
+            match answer {
+                Answer::NoAnswer => all_deny = false,
+                Answer::NeverReceived => {}
+                Answer::Ended(_) | Answer::Pending { .. } => {
+                    let (delivering, held) = (self.delivering.clone(), delivery.clone());
+                    let record = move |tx: &mut dyn Tx| {
+                        record(tx, &delivering, &held, hand_over, &answer, &words)
+                    };
+                    return unless_changed(self.store.write(record).await, Found::Settled);
+                }
+            }
         }
-        (Answer::Ended(_) | Answer::Pending { .. }, _) => {
-            let record = move |tx: &mut dyn Tx| {
-                record(tx, &delivering, &delivery, hand_over, &answer, &words)
-            };
-            store.write(record).await?;
-            Ok(Found::Settled)
+        if !all_deny {
+            return Ok(Found::Unknown);
         }
+        if self.never_received == NeverReceived::Release {
+            let held = delivery.clone();
+            let released = self.store.write(move |tx| release(tx, &held)).await;
+            return unless_changed(released, Found::NeverReceived);
+        }
+        Ok(Found::NeverReceived)
+    }
+
+    /// No answer from a carrier that can't be asked, or that has been silent for long.
+    async fn question(&self, hand_over: &HandOver, question: Question) -> (Answer, CarrierWords) {
+        let no_answer = || (Answer::NoAnswer, CarrierWords::default());
+        let name = &hand_over.carrier;
+        let recipient = &question.message.recipient;
+        let Some(carrier) = self.delivering.registry.find(name) else {
+            return no_answer();
+        };
+        let is_askable = carrier.doubt_traits(recipient).askable;
+        let silent = || self.silent.lock().unwrap_or_else(PoisonError::into_inner);
+        if !is_askable || silent().get(name).copied().unwrap_or(0) >= SILENT_AFTER {
+            return no_answer();
+        }
+        let asked = tokio::time::timeout(self.call_timeout, carrier.ask(question)).await;
+        let (answer, words) = asked.unwrap_or_else(|_| no_answer());
+        let mut silent = silent();
+        match answer {
+            Answer::NoAnswer => *silent.entry(name.clone()).or_default() += 1,
+            _ => {
+                silent.remove(name);
+            }
+        }
+        (answer, words)
+    }
+}
+
+/// A row that was changed meanwhile, such as by a cancel, is somebody else's affair.
+fn unless_changed(done: Result<()>, found: Found) -> Result<Found> {
+    match done {
+        Ok(()) => Ok(found),
+        Err(OpError::Storage(Error::Guard { .. })) => Ok(Found::Unknown),
+        Err(error) => Err(error),
     }
 }
 
@@ -176,69 +249,52 @@ fn release(tx: &mut dyn Tx, held: &Delivery) -> Result<()> {
     let now = tx.now()?;
     let mut delivery = held.clone();
     delivery.release(now).map_err(deliver::refused)?;
-    Ok(tx.save_delivery(Guard::of(held), &delivery)?)
+    tx.save_delivery(Guard::of(held), &delivery)?;
+    end_earlier_call(tx, held.voicemail_id)
 }
 
-/// The hand-over that the carrier may know, and the question about it; none where no carrier can be
-/// asked.
-fn plan(
+/// The hand-overs that carriers may know, with the question about each: those that the backup holds,
+/// and for each other carrier of the setup its first one, which has the id that it had then, because
+/// that is derived.
+fn hand_overs(
     tx: &mut dyn Tx,
     delivering: &Delivering,
     delivery: &Delivery,
-) -> Result<Option<(HandOver, Question)>> {
+) -> Result<Vec<(HandOver, Question)>> {
     let now = tx.now()?;
     let message = deliver::message(tx, delivery)?;
-    let known = match tx.last_hand_over(delivery.voicemail_id)? {
-        Some(hand_over) => Some(hand_over),
-        None => first_hand_over(tx, delivering, delivery, &message)?,
-    };
-    let askable = |hand_over: &HandOver| {
-        let traits = delivering.traits(&hand_over.carrier, &delivery.recipient);
-        traits.askable
-    };
-    let Some(hand_over) = known.filter(askable) else {
-        return Ok(None);
-    };
-    let question = Question {
+    let mut hand_overs = tx.hand_overs(delivery.voicemail_id)?;
+    let setup = tx.find_setup(delivery.workspace_id, delivery.setup_id, Lock::None)?;
+    for name in setup.map_or(Vec::new(), |setup| setup.carriers) {
+        if hand_overs.iter().any(|known| known.carrier == name) {
+            continue;
+        }
+        let carrier = delivering.registry.find(&name);
+        hand_overs.push(HandOver {
+            id: HandOverId::derive(delivery.voicemail_id, &name, 1),
+            workspace_id: delivery.workspace_id,
+            voicemail_id: delivery.voicemail_id,
+            number: 1,
+            carrier: name,
+            request: carrier.map_or(Vec::new(), |carrier| carrier.request(&message)),
+            reference: String::new(),
+            doubt_time: None,
+            asks: 0,
+            create_time: now,
+        });
+    }
+    let question = |hand_over: &HandOver| Question {
         hand_over_id: hand_over.id,
         attempt_number: delivery.attempt_count.max(1),
         reference: hand_over.reference.clone(),
-        message,
+        message: message.clone(),
         now,
     };
-    Ok(Some((hand_over, question)))
-}
-
-/// A first hand-over that the backup does not hold. It has the id that it had then, because that is
-/// derived from the voicemail's.
-fn first_hand_over(
-    tx: &mut dyn Tx,
-    delivering: &Delivering,
-    delivery: &Delivery,
-    message: &Message,
-) -> Result<Option<HandOver>> {
-    let setup = tx.find_setup(delivery.workspace_id, delivery.setup_id, Lock::None)?;
-    let Some(setup) = setup else {
-        return Ok(None);
-    };
-    let carriers = deliver::allowed_carriers(tx, delivering, delivery, &setup)?;
-    let Some(name) = carriers.into_iter().next() else {
-        return Ok(None);
-    };
-    let create_time = tx.now()?;
-    let carrier = delivering.registry.find(&name);
-    Ok(carrier.map(|carrier| HandOver {
-        id: HandOverId::derive(delivery.voicemail_id, 1),
-        workspace_id: delivery.workspace_id,
-        voicemail_id: delivery.voicemail_id,
-        number: 1,
-        carrier: name.clone(),
-        request: carrier.request(message),
-        reference: String::new(),
-        doubt_time: None,
-        asks: 0,
-        create_time,
-    }))
+    let with_questions = hand_overs.into_iter().map(|hand_over| {
+        let question = question(&hand_over);
+        (hand_over, question)
+    });
+    Ok(with_questions.collect())
 }
 
 /// The carrier has it, or knows how it ended.
@@ -252,7 +308,8 @@ fn record(
 ) -> Result<()> {
     let now = tx.now()?;
     let mut delivery = held.clone();
-    if tx.last_hand_over(held.voicemail_id)?.is_none() {
+    let known = tx.hand_overs(held.voicemail_id)?;
+    if !known.iter().any(|known| known.id == hand_over.id) {
         tx.insert_hand_over(&hand_over)?;
     }
     let context = Context {

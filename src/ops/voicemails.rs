@@ -22,7 +22,9 @@ pub fn explained(
     registry: &Registry,
 ) -> Result<Voicemail> {
     let mut voicemail = get(tx, workspace, id)?;
-    if voicemail.status == Status::Accepted {
+    // One that is held says so itself, and waits for an operator whatever its setup does.
+    let row = tx.find_delivery(workspace, id, Lock::None)?;
+    if voicemail.status == Status::Accepted && !row.is_some_and(|row| row.held) {
         let why = match tx.find_setup(workspace, voicemail.setup_id, Lock::None)? {
             None => None,
             Some(setup) => {

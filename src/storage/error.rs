@@ -75,6 +75,31 @@ fn is_passing(text: &str) -> bool {
     SIGNS.iter().any(|sign| text.contains(sign))
 }
 
+/// An error that may be one of storage.
+pub trait StorageFault {
+    /// The database answers, and refuses writes: it is full, read-only or locked by somebody else.
+    fn refuses_writes(&self) -> bool;
+}
+
+impl StorageFault for Error {
+    fn refuses_writes(&self) -> bool {
+        const SIGNS: [&str; 8] = [
+            "disk is full",
+            "disk I/O error",
+            "No space left on device",
+            "could not extend file",
+            "readonly database",
+            "read-only transaction",
+            "database is locked",
+            "unable to open database file",
+        ];
+        match self {
+            Error::Unavailable(text) => SIGNS.iter().any(|sign| text.contains(sign)),
+            _ => false,
+        }
+    }
+}
+
 impl Error {
     /// One row must have been touched.
     pub fn unless_one(what: &'static str, rows: usize) -> Result<()> {

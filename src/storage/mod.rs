@@ -19,6 +19,6 @@ mod traits;
 mod values;
 
 pub use bell::{Bell, Listener, Ring, Ringer};
-pub use error::{Error, Result};
+pub use error::{Error, Result, StorageFault};
 pub use store::{DatabaseUrl, SchemaDifference, Store, StoreOptions};
 pub use traits::*;

@@ -2,14 +2,15 @@
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use diesel::r2d2::ConnectionManager;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 
 use super::bell::Bell;
-use super::error::{Error, Result};
+use super::error::{Error, Result, StorageFault};
 use super::{Tx, pg, sqlite};
 use crate::clock::Clock;
 use crate::domain::time::Time;
@@ -107,6 +108,8 @@ struct Inner {
     writers: Option<Arc<Semaphore>>,
     /// Where other processes may work on the same database.
     bell: Option<Bell>,
+    /// When a write was last refused.
+    refused_at: Mutex<Option<Instant>>,
     /// Held for as long as this process owns the SQLite file.
     _owner: Option<File>,
 }
@@ -176,6 +179,7 @@ impl Store {
             connections: Arc::new(Semaphore::new(size as usize)),
             writers,
             bell,
+            refused_at: Mutex::default(),
             _owner: owner,
         })))
     }
@@ -231,17 +235,28 @@ impl Store {
     where
         F: FnOnce(&mut dyn Tx) -> std::result::Result<T, E> + Send + 'static,
         T: Send + 'static,
-        E: From<Error> + Send + 'static,
+        E: From<Error> + StorageFault + Send + 'static,
     {
         let writer = match &self.0.writers {
             Some(writers) => Some(self.permit(writers).await?),
             None => None,
         };
         let permits = [Some(self.permit(&self.0.connections).await?), writer];
-        self.run(permits, move |inner| {
-            on_engine!(&inner.engine, engine, pool => engine::queries::write(pool, &inner.clock, work))
-        })
-        .await
+        let done: std::result::Result<T, E> = self
+            .run(permits, move |inner| {
+                on_engine!(&inner.engine, engine, pool => engine::queries::write(pool, &inner.clock, work))
+            })
+            .await;
+        if done.as_ref().is_err_and(StorageFault::refuses_writes) {
+            *locked(&self.0.refused_at) = Some(Instant::now());
+        }
+        done
+    }
+
+    /// When the database last refused a write because it is full, read-only or locked by somebody
+    /// else; none: not since this process started.
+    pub fn writes_refused_at(&self) -> Option<Instant> {
+        *locked(&self.0.refused_at)
     }
 
     /// The store's time.
@@ -312,8 +327,16 @@ pub struct SchemaDifference {
     pub unknown: Vec<String>,
 }
 
+/// A panic elsewhere leaves an instant that is at worst old.
+fn locked(at: &Mutex<Option<Instant>>) -> MutexGuard<'_, Option<Instant>> {
+    at.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Takes the lock that says this process owns the database file.
 fn own_file(path: &Path) -> Result<File> {
+    // By whichever name it is opened, one file has one lock.
+    let real = path.canonicalize();
+    let path = real.as_deref().unwrap_or(path);
     let said = |what: &str, error: std::io::Error| {
         Error::Unavailable(format!("{what} `{}`: {error}", path.display()))
     };

@@ -286,16 +286,22 @@ pub trait QueueStore {
     fn lanes(&mut self, after: Option<UseCaseId>, limit: i64) -> Result<Vec<Lane>>;
     /// The setups of these lanes; one that can't be read is logged and left out.
     fn setups_of(&mut self, lanes: &[Lane]) -> Result<Vec<Setup>>;
-    /// Waiting voicemails of a use case that are due, longest due first. As all rows that are read for
+    /// Waiting voicemails of a use case that are due and have not expired, longest due first. As all rows that are read for
     /// a claim they are locked for this unit of work, those that another worker has locked are passed
     /// over, and one that can't be read is put off and logged, so that it does not stop the others.
     fn due_in_lane(&mut self, use_case: UseCaseId, limit: i64) -> Result<Vec<Delivery>>;
-    /// Rows in SENDING and SENT whose time has come: to be rescued, asked about, or given up.
-    fn due_timers(&mut self, limit: i64) -> Result<Vec<Delivery>>;
+    /// Rows in SENDING whose time has come: their lease is over, or they wait in doubt.
+    fn due_rescues(&mut self, limit: i64) -> Result<Vec<Delivery>>;
+    /// Rows in SENT whose time has come: to be asked about, or given up.
+    fn due_questions(&mut self, limit: i64) -> Result<Vec<Delivery>>;
     /// Waiting voicemails whose expire_time has passed.
     fn expired(&mut self, limit: i64) -> Result<Vec<Delivery>>;
-    /// When the next row of [`Self::due_timers`] or [`Self::expired`] comes; `None` where none will.
-    fn next_timer(&mut self) -> Result<Option<Time>>;
+    /// When the next row of [`Self::due_rescues`] comes; `None` where none will.
+    fn next_rescue(&mut self) -> Result<Option<Time>>;
+    /// When the next row of [`Self::due_questions`] comes; `None` where none will.
+    fn next_question(&mut self) -> Result<Option<Time>>;
+    /// When the next row of [`Self::expired`] comes; `None` where none will.
+    fn next_expiry(&mut self) -> Result<Option<Time>>;
     /// Locks a setup while its starts are counted: its next free slot and how many of its hand-overs
     /// are under way. `None`: another worker is counting.
     fn count_starts(&mut self, setup: SetupId) -> Result<Option<Starts>>;
@@ -318,13 +324,23 @@ pub trait QueueStore {
     fn end_all_leases(&mut self) -> Result<usize>;
 }
 
+/// A page of what is held.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Held {
+    pub rows: Vec<Delivery>,
+    /// Where the next page begins; none: this was the last.
+    pub last: Option<VoicemailId>,
+}
+
 /// What is put aside after a restore from a backup. Rows of all workspaces.
 pub trait RecoveryStore {
     fn restored_counts(&mut self) -> Result<RestoredCounts>;
-    /// Rows that may have been sent since the backup was taken: due and ACCEPTED, or SENDING.
-    fn maybe_sent(&mut self, limit: i64) -> Result<Vec<Delivery>>;
-    /// Rows that are held, after `after` in the order of their ids.
-    fn held(&mut self, after: Option<VoicemailId>, limit: i64) -> Result<Vec<Delivery>>;
+    /// Puts up to `limit` rows aside that may have been sent since the backup was taken (due and
+    /// ACCEPTED, or SENDING), also those that can't be read; says how many.
+    fn hold_maybe_sent(&mut self, why: &str, limit: i64) -> Result<usize>;
+    /// Rows that are held, after `after` in the order of their ids. One that can't be read is logged
+    /// and left out.
+    fn held(&mut self, after: Option<VoicemailId>, limit: i64) -> Result<Held>;
     /// Connections of other processes of this program.
     fn other_processes(&mut self) -> Result<i64>;
 }
@@ -360,6 +376,8 @@ pub trait DeliveryStore {
     fn insert_hand_over(&mut self, hand_over: &HandOver) -> Result<()>;
     /// The newest hand-over of a voicemail.
     fn last_hand_over(&mut self, voicemail: VoicemailId) -> Result<Option<HandOver>>;
+    /// All of them, the newest last.
+    fn hand_overs(&mut self, voicemail: VoicemailId) -> Result<Vec<HandOver>>;
     fn save_hand_over(&mut self, hand_over: &HandOver) -> Result<()>;
     fn insert_attempt(&mut self, attempt: &NewAttempt) -> Result<()>;
     /// Writes the end of an attempt that has none; says whether it had none.

@@ -15,8 +15,9 @@ pub use run::Runner;
 
 use crate::config::WorkerConfig;
 use crate::domain::ids::SetupId;
-use crate::domain::room::Room;
+use crate::domain::room::{Kind, Room};
 use crate::ops;
+use crate::ops::deliver::Task;
 use crate::readiness::Readiness;
 use crate::wake::Wake;
 
@@ -102,7 +103,7 @@ impl Worker {
             _ => self.config.poll,
         };
         for task in claimed.tasks {
-            let place = Place::take(room, task.delivery.setup_id);
+            let place = Place::take(room, &task);
             let runner = self.runner.clone();
             tasks.spawn(async move {
                 let _place = place;
@@ -123,21 +124,24 @@ impl Worker {
 struct Place {
     room: Arc<Mutex<Room>>,
     setup: SetupId,
+    kind: Kind,
 }
 
 impl Place {
-    fn take(room: &Arc<Mutex<Room>>, setup: SetupId) -> Place {
-        locked(room).take(setup);
+    fn take(room: &Arc<Mutex<Room>>, task: &Task) -> Place {
+        let (setup, kind) = (task.delivery.setup_id, task.kind);
+        locked(room).take(setup, kind);
         Place {
             room: room.clone(),
             setup,
+            kind,
         }
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        locked(&self.room).give_back(self.setup);
+        locked(&self.room).give_back(self.setup, self.kind);
     }
 }
 

@@ -15,10 +15,10 @@ use crate::domain::attempt::{Answer, CarrierWords, Outcome};
 use crate::domain::breaker::{Failures, Sign};
 use crate::domain::delivery::Delivery;
 use crate::domain::ids::{AudioId, LeaseToken};
-use crate::domain::room::Room;
+use crate::domain::room::{Kind, Room};
 use crate::ops::Result;
 use crate::ops::deliver::{
-    self, CallPlan, Claimed, Delivering, NextMove, QuestionPlan, Recorded, Round, Task, TaskKind,
+    self, CallPlan, Claimed, Delivering, NextMove, QuestionPlan, Recorded, Round, Task,
 };
 use crate::ops::error::OpError;
 use crate::storage::{Error, Store};
@@ -123,8 +123,8 @@ impl Runner {
     async fn try_run(&self, task: &Task) -> Result<()> {
         // Read before the attempt is written, so that nothing can fail between that and the call.
         let audio = match task.kind {
-            TaskKind::Send | TaskKind::Rescue => self.read_audio(task.delivery.audio_id).await?,
-            TaskKind::Ask => Vec::new(),
+            Kind::Send | Kind::Rescue => self.read_audio(task.delivery.audio_id).await?,
+            Kind::Ask => Vec::new(),
         };
         let (delivering, held) = (self.delivering.clone(), task.clone());
         let chance = (self.chance)();

@@ -212,7 +212,7 @@ async fn a_sqlite_file_that_another_program_has_locked() {
         .batch_execute("PRAGMA busy_timeout = 5000; BEGIN EXCLUSIVE")
         .unwrap();
     assert_come_again(&send(&app, &audio_id).await.unwrap_err());
-    assert_eq!(admin(&app, "livez").await, 200);
+    wait_for_readyz(&app, 503).await;
     holder.batch_execute("ROLLBACK").unwrap();
     assert_all_goes_on(&app, &audio_id).await;
     app.running.stop().await.unwrap();

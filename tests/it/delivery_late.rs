@@ -19,6 +19,7 @@ crate::on_both_databases!(
     a_refusal_of_the_only_call_settles_an_unconfirmed_one,
     a_word_that_nobody_knows_is_kept_with_its_attempt,
     an_answer_to_a_question_settles_an_unconfirmed_one,
+    what_is_known_to_be_delivered_or_taken_is_not_sent_again,
 );
 
 const NO_ACCOUNT: Outcome = Outcome::Rejected {
@@ -137,5 +138,27 @@ async fn begin_question(scene: &Scene) -> QuestionPlan {
     match begun.await.unwrap() {
         NextMove::Ask(plan) => plan,
         other => panic!("{other:?}"),
+    }
+}
+
+async fn what_is_known_to_be_delivered_or_taken_is_not_sent_again(engine: Engine) {
+    for (outcome, status) in [
+        (Outcome::Delivered, Status::Delivered),
+        (Outcome::Taken { ask_after: None }, Status::Sent),
+    ] {
+        // The bytes left after the carrier had been asked, and had truly said that it had nothing.
+        let carrier = Scripted::new(ASKABLE, []).answering([Answer::NeverReceived]);
+        let scene = Scene::new(engine, carrier).await;
+        let id = scene.accept("+12125550100").await;
+        let task = scene.claim_one().await;
+        let slow = begin_one(&scene, &task).await;
+        scene.advance(LEASE);
+        scene.work().await;
+        assert_eq!(scene.get(id).await.status, Status::Accepted);
+        record(&scene, &slow, outcome).await;
+        assert_eq!(scene.get(id).await.status, status);
+        scene.advance_seconds(3_600);
+        scene.work().await;
+        assert!(scene.carrier.given().is_empty(), "it is not sent again");
     }
 }

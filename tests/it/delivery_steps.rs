@@ -21,6 +21,7 @@ crate::on_both_databases!(
     a_rejection_ends_by_its_reason,
     a_sent_one_is_asked_about_and_settled,
     a_sent_one_without_a_word_ends_unconfirmed_at_its_deadline,
+    a_sent_one_is_asked_about_for_the_last_time_at_its_deadline,
     an_expired_one_is_skipped,
     a_scheduled_one_waits_for_its_time,
     a_cancelled_one_never_leaves,
@@ -455,4 +456,26 @@ async fn a_full_queue_is_refused_and_takes_more_once_it_has_drained(engine: Engi
     scene.work().await;
     scene.advance_seconds(1);
     assert!(check().await.is_ok(), "none waits");
+}
+
+async fn a_sent_one_is_asked_about_for_the_last_time_at_its_deadline(engine: Engine) {
+    let taken = Outcome::Taken { ask_after: None };
+    let scene = Scene::new(engine, Scripted::new(ASKABLE, [taken.clone(), taken])).await;
+    let one = scene.accept("+12125550100").await;
+    scene.work().await;
+    // No worker ran all the while, as over a weekend.
+    scene.advance_seconds(3 * 24 * 3_600);
+    scene.carrier.answers_next([Answer::Ended(End::Delivered)]);
+    scene.work().await;
+    assert_eq!(scene.get(one).await.status, Status::Delivered);
+    let other = scene.accept("+12125550101").await;
+    scene.work().await;
+    scene.advance_seconds(24 * 3_600);
+    scene.work().await;
+    let voicemail = scene.get(other).await;
+    assert_eq!(
+        (voicemail.status, voicemail.failure_reason),
+        (Status::Unconfirmed, Some(FailureReason::CarrierNoCallback))
+    );
+    assert_eq!(scene.carrier.asked(), 2);
 }

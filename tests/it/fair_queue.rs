@@ -9,7 +9,7 @@ use ringless::domain::attempt::Outcome;
 use ringless::domain::breaker::FAILURES_TO_TRIP;
 use ringless::domain::failure::FailureReason;
 use ringless::domain::ids::{UseCaseId, VoicemailId};
-use ringless::domain::room::Room;
+use ringless::domain::room::{Kind, Room};
 use ringless::domain::status::Status;
 use ringless::domain::telephony::{Pause, PauseReason, Setup};
 use ringless::domain::use_case::Channel;
@@ -22,7 +22,7 @@ use ringless::worker::Housekeeping;
 
 use crate::support::Engine;
 use crate::support::data::{LEASE, Scene, WORKSPACE};
-use crate::support::scripted::{NEITHER, Scripted};
+use crate::support::scripted::{ASKABLE, NEITHER, Scripted};
 
 crate::on_both_databases!(
     a_batch_in_one_use_case_leaves_every_other_its_turn,
@@ -31,6 +31,8 @@ crate::on_both_databases!(
     a_setup_takes_no_more_than_its_share_of_a_worker,
     a_suspended_setup_writes_nothing_and_goes_on_at_once,
     a_waiting_one_expires_in_time_whatever_holds_its_queue,
+    what_has_expired_is_never_handed_over,
+    questions_leave_what_waits_its_turn,
     a_carrier_that_fails_again_and_again_is_left_alone_and_tried_now_and_then,
     a_trial_that_fails_lengthens_the_wait,
     resuming_tries_a_failing_carrier_at_once,
@@ -155,10 +157,7 @@ async fn a_pace_holds_over_all_workers_and_is_smooth(engine: Engine) {
     // What was not used is not saved up.
     scene.advance_seconds(60);
     let claimed = workers[0].claim(Room::new(100)).await.unwrap();
-    let sends = claimed
-        .tasks
-        .iter()
-        .filter(|task| task.kind == ringless::ops::deliver::TaskKind::Send);
+    let sends = claimed.tasks.iter().filter(|task| task.kind == Kind::Send);
     assert_eq!(sends.count(), 1);
 }
 
@@ -530,4 +529,66 @@ async fn a_sweep_is_done_by_one_process_at_a_time(engine: Engine) {
         .write(|tx| tx.take_sweep("unused_audio", Duration::from_secs(600)))
         .await;
     assert!(taken);
+}
+
+async fn what_has_expired_is_never_handed_over(engine: Engine) {
+    let scene = Scene::new(engine, Scripted::new(NEITHER, [])).await;
+    // More than one claim ends at once.
+    let mut old = Vec::new();
+    for _ in 0..150 {
+        old.push(scene.accept("+12125550100").await);
+    }
+    scene.advance_seconds(72 * 3_600);
+    let fresh = scene.accept("+12125550101").await;
+    scene.work().await;
+    let given = scene.carrier.given();
+    let given: Vec<_> = given.iter().map(|given| given.voicemail_id).collect();
+    assert_eq!(given, [fresh]);
+    for id in old {
+        let voicemail = scene.get(id).await;
+        let end = (voicemail.status, voicemail.failure_reason);
+        assert_eq!(end, (Status::Skipped, Some(FailureReason::Expired)));
+    }
+    // One that expires between its claim and its call is not called either.
+    let late = scene.accept("+12125550100").await;
+    scene.advance_seconds(72 * 3_600 - 1);
+    let task = scene.claim_one().await;
+    scene.advance_seconds(1);
+    scene.runner().run(task).await;
+    scene.work().await;
+    assert_eq!(scene.get(late).await.status, Status::Skipped);
+    assert_eq!(scene.carrier.given().len(), 1);
+}
+
+async fn questions_leave_what_waits_its_turn(engine: Engine) {
+    let taken = Outcome::Taken { ask_after: None };
+    let scene = Scene::new(
+        engine,
+        Scripted::new(ASKABLE, std::iter::repeat_n(taken, 12)),
+    )
+    .await;
+    for _ in 0..12 {
+        scene.accept("+12125550100").await;
+    }
+    scene.work().await;
+    scene.advance_seconds(3_600);
+    for _ in 0..3 {
+        scene.accept("+12125550101").await;
+    }
+    let kinds = |claimed: ringless::ops::deliver::Claimed| {
+        let kinds = claimed.tasks.iter().map(|task| task.kind);
+        kinds.collect::<Vec<_>>()
+    };
+    // A worker whose places come free one at a time gives them out in turn.
+    let runner = scene.runner();
+    let mut given = Vec::new();
+    for _ in 0..4 {
+        given.extend(kinds(runner.claim(Room::new(1)).await.unwrap()));
+    }
+    assert!(given.contains(&Kind::Send), "{given:?}");
+    assert!(given.contains(&Kind::Ask), "{given:?}");
+    // Where there are many, questions have a quarter of them.
+    let given = kinds(runner.claim(Room::new(16)).await.unwrap());
+    let asks = given.iter().filter(|kind| **kind == Kind::Ask).count();
+    assert_eq!(asks, 4);
 }

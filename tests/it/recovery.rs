@@ -1,14 +1,18 @@
 //! A database that was restored from a backup: what was sent since is waiting again in it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use ringless::carrier::{Carrier, Registry};
 use ringless::domain::attempt::{Answer, Outcome};
 use ringless::domain::failure::FailureReason;
 use ringless::domain::ids::{HandOverId, VoicemailId};
 use ringless::domain::status::{End, Status};
-use ringless::ops::recover::{self, Asked, NeverReceived, Word};
+use ringless::ops::recover::{self, Asked, Asking, NeverReceived, Word};
+use ringless::ops::setups;
 use ringless::storage::RestoredCounts;
 
+use crate::delivery_in_doubt::begin_one;
 use crate::support::Engine;
 use crate::support::data::{Scene, WORKSPACE};
 use crate::support::scripted::{ASKABLE, NEITHER, REPEATABLE, Scripted};
@@ -18,7 +22,22 @@ crate::on_both_databases!(
     a_carrier_that_can_be_asked_settles_what_it_had,
     the_rest_waits_for_the_operators_word,
     a_first_hand_over_has_the_key_that_it_had_before_the_restore,
+    what_expired_while_it_was_held_is_not_called_skipped,
+    every_carrier_of_the_setup_is_asked,
+    a_doubt_from_before_the_backup_ends_with_the_decision,
 );
+
+/// One question after the other, so that scripted answers go to known voicemails.
+fn asking(scene: &Scene, never_received: NeverReceived) -> Asking {
+    Asking {
+        store: scene.test.store.clone(),
+        delivering: scene.runner().delivering.clone(),
+        call_timeout: Duration::from_secs(30),
+        never_received,
+        questions_at_once: 1,
+        silent: Default::default(),
+    }
+}
 
 async fn counts(scene: &Scene) -> RestoredCounts {
     scene.test.read(|tx| tx.restored_counts()).await
@@ -94,17 +113,9 @@ async fn a_carrier_that_can_be_asked_settles_what_it_had(engine: Engine) {
     }
     ids.sort();
     recover::hold(&scene.test.store).await.unwrap();
-    let delivering = scene.runner().delivering.clone();
     let mut seen = 0;
-    let asked = recover::ask(
-        &scene.test.store,
-        &delivering,
-        Duration::from_secs(30),
-        NeverReceived::Hold,
-        |count| seen = count,
-    )
-    .await
-    .unwrap();
+    let hold = asking(&scene, NeverReceived::Hold);
+    let asked = recover::ask(&hold, |count| seen = count).await.unwrap();
     let wanted = Asked {
         settled: 2,
         never_received: 1,
@@ -125,9 +136,8 @@ async fn a_carrier_that_can_be_asked_settles_what_it_had(engine: Engine) {
     scene
         .carrier
         .answers_next([Answer::NeverReceived, Answer::NoAnswer]);
-    let wait = Duration::from_secs(30);
-    let release = NeverReceived::Release;
-    let asked = recover::ask(&scene.test.store, &delivering, wait, release, |_| {}).await;
+    let release = asking(&scene, NeverReceived::Release);
+    let asked = recover::ask(&release, |_| {}).await;
     assert_eq!(asked.unwrap().never_received, 1);
     scene.work().await;
     let given: Vec<_> = scene
@@ -157,16 +167,8 @@ async fn the_rest_waits_for_the_operators_word(engine: Engine) {
         ];
         scene.claim_one().await;
         recover::hold(&scene.test.store).await.unwrap();
-        let delivering = scene.runner().delivering.clone();
-        let wait = Duration::from_secs(30);
-        let asked = recover::ask(
-            &scene.test.store,
-            &delivering,
-            wait,
-            NeverReceived::Release,
-            |_| {},
-        )
-        .await;
+        let asking = asking(&scene, NeverReceived::Release);
+        let asked = recover::ask(&asking, |_| {}).await;
         assert_eq!(asked.unwrap().unknown, 2);
         assert_eq!(scene.carrier.asked(), 0, "it can't be asked");
         assert_eq!(recover::decide(&scene.test.store, word).await.unwrap(), 2);
@@ -189,7 +191,7 @@ async fn a_first_hand_over_has_the_key_that_it_had_before_the_restore(engine: En
     let registry = scene.registry.clone();
     scene.work().await;
     let given = scene.carrier.given();
-    assert_eq!(given[0].hand_over_id, HandOverId::derive(id, 1));
+    assert_eq!(given[0].hand_over_id, HandOverId::derive(id, "vendor", 1));
     // As it stood in the backup.
     let back = "DELETE FROM attempts; DELETE FROM hand_overs; UPDATE voicemails SET status = 1, end_time = NULL, \
                 sent_time = NULL, latency_bucket = NULL, attempt_count = 0, carrier = '', next_time = due_time";
@@ -212,4 +214,92 @@ async fn a_first_hand_over_has_the_key_that_it_had_before_the_restore(engine: En
         .read(move |tx| ringless::ops::voicemails::explained(tx, WORKSPACE, id, &registry))
         .await;
     assert_eq!(shown.unwrap().status, Status::Delivered);
+}
+
+async fn what_expired_while_it_was_held_is_not_called_skipped(engine: Engine) {
+    let scene = Scene::new(engine, Scripted::new(NEITHER, [])).await;
+    let id = scene.accept("+12125550100").await;
+    recover::hold(&scene.test.store).await.unwrap();
+    scene.advance_seconds(72 * 3_600);
+    let decided = recover::decide(&scene.test.store, Word::Release).await;
+    assert_eq!(decided.unwrap(), 1);
+    scene.work().await;
+    // It may have been sent before the restore, so nobody may say that it was not tried.
+    let voicemail = scene.get(id).await;
+    assert_eq!(
+        (voicemail.status, voicemail.failure_reason),
+        (Status::Unconfirmed, Some(FailureReason::CarrierAmbiguous))
+    );
+    assert!(scene.carrier.given().is_empty());
+}
+
+async fn every_carrier_of_the_setup_is_asked(engine: Engine) {
+    for (second, asked, status) in [
+        (Answer::Ended(End::Delivered), (1, 0, 0), Status::Delivered),
+        (Answer::NeverReceived, (0, 1, 0), Status::Accepted),
+        (Answer::NoAnswer, (0, 0, 1), Status::Accepted),
+    ] {
+        let first = Scripted::new(ASKABLE, []).answering([Answer::NeverReceived]);
+        let scene = Scene::new(engine, first).await;
+        let other = Scripted::new(ASKABLE, []).answering([second]);
+        let both = Registry::of([
+            (
+                "vendor".to_owned(),
+                Arc::new(scene.carrier.clone()) as Arc<dyn Carrier>,
+            ),
+            ("other".to_owned(), Arc::new(other) as Arc<dyn Carrier>),
+        ]);
+        let (setup, known) = (scene.setup_id, both.clone());
+        let change = setups::SetupChange {
+            carriers: Some(vec!["vendor".to_owned(), "other".to_owned()]),
+            ..setups::SetupChange::default()
+        };
+        let id = scene.accept("+12125550100").await;
+        let changed = scene.test.store.write(move |tx| {
+            setups::update(tx, WORKSPACE, setup, &change, &known)?;
+            setups::approve(tx, WORKSPACE, setup, &known)
+        });
+        changed.await.unwrap();
+        recover::hold(&scene.test.store).await.unwrap();
+        let mut asking = asking(&scene, NeverReceived::Hold);
+        asking.delivering.registry = both;
+        let found = recover::ask(&asking, |_| {}).await.unwrap();
+        let (settled, never_received, unknown) = asked;
+        let wanted = Asked {
+            settled,
+            never_received,
+            unknown,
+        };
+        assert_eq!(found, wanted);
+        assert_eq!(scene.get(id).await.status, status);
+    }
+}
+
+async fn a_doubt_from_before_the_backup_ends_with_the_decision(engine: Engine) {
+    let busy = Outcome::TryAgain {
+        reason: FailureReason::CarrierRateLimited,
+        wait: None,
+    };
+    let carrier = Scripted::new(ASKABLE, [busy]).answering([Answer::NeverReceived]);
+    let scene = Scene::new(engine, carrier).await;
+    let id = scene.accept("+12125550100").await;
+    let task = scene.claim_one().await;
+    begin_one(&scene, &task).await;
+    recover::hold(&scene.test.store).await.unwrap();
+    scene.advance_seconds(48 * 3_600);
+    let release = asking(&scene, NeverReceived::Release);
+    recover::ask(&release, |_| {}).await.unwrap();
+    scene.work().await;
+    // "Busy" is no reason to give up: the doubt of two days ago is over.
+    assert_eq!(scene.get(id).await.status, Status::Accepted);
+    scene.advance_seconds(3_600);
+    scene.work().await;
+    let voicemail = scene.get(id).await;
+    assert_eq!(voicemail.status, Status::Delivered);
+    assert!(
+        voicemail
+            .attempts
+            .iter()
+            .all(|attempt| attempt.end_time.is_some())
+    );
 }

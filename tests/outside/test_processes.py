@@ -136,10 +136,12 @@ class FullDisk(OwnServer):
                     self.use_case.id, fictional(2, area=702), audio, request_id=f"full-{index}"
                 ),
             )
+        poll("readiness turns", lambda: self.server.http_status("/readyz"), lambda status: status == 503)
         self.assertEqual(self.server.http_status("/livez"), 200)
         self.assertEqual(self.client.get(before.id).id, before.id)  # what only reads is served
 
         ballast.unlink()
+        poll("readiness comes back", lambda: self.server.http_status("/readyz"), lambda status: status == 200)
         sent = self.client.send(self.use_case.id, fictional(2, area=702), another_mp3(), request_id="full-0")
         self.assert_status(self.client.until_end(sent.id), "DELIVERED")
         self.assertEqual(len(self.client.list(recipient_phone_number=fictional(2, area=702))), 1)

@@ -27,19 +27,19 @@ CREATE TABLE sweeps (
 ) STRICT;
 INSERT INTO sweeps (name, next_time) VALUES ('unused_audio', 0);
 
--- From 1, over the hand-overs of a voicemail; the id is derived from it.
+-- From 1, over the hand-overs of a voicemail to one carrier; the id is derived from it.
 ALTER TABLE hand_overs ADD COLUMN number INTEGER NOT NULL DEFAULT 1;
 
 -- `held` now means: put aside until an operator says what shall become of it. What waits for its
 -- setup is passed over instead, so it needs no mark of its own.
 UPDATE voicemails SET held = 0, status_detail = '', next_time = due_time WHERE held;
 
--- The queue. ACCEPTED: a lane for each use case, and what is about to expire. SENDING and SENT: one
--- line by time. What is under way is counted for each setup.
+-- The queue. ACCEPTED: a lane for each use case, and what is about to expire. SENDING and SENT: a
+-- line each by time. What is under way is counted for each setup.
 DROP INDEX voicemails_by_next_time;
 DROP INDEX voicemails_held;
 CREATE INDEX voicemails_waiting ON voicemails (use_case_id, next_time, id) WHERE status = 1 AND next_time IS NOT NULL;
 CREATE INDEX voicemails_expiring ON voicemails (expire_time) WHERE status = 1 AND next_time IS NOT NULL;
-CREATE INDEX voicemails_timers ON voicemails (next_time, id) WHERE status <> 1 AND next_time IS NOT NULL;
+CREATE INDEX voicemails_timers ON voicemails (status, next_time, id) WHERE status <> 1 AND next_time IS NOT NULL;
 CREATE INDEX voicemails_under_way ON voicemails (setup_id) WHERE status = 2 AND lease_token IS NOT NULL;
 CREATE INDEX voicemails_held ON voicemails (id) WHERE held;

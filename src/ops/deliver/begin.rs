@@ -5,18 +5,22 @@ use std::time::Duration;
 
 use super::breaker::{Way, way};
 use super::claim::refused;
-use super::{Delivering, Task, TaskKind, readiness};
+use super::{Delivering, Task, readiness};
 use crate::carrier::Message;
 use crate::domain::attempt::{Attempt, CarrierWords, OutcomeKind};
 use crate::domain::delivery::{Context, Delivery, HandOver};
 use crate::domain::doubt::Step;
 use crate::domain::ids::HandOverId;
+use crate::domain::room::Kind;
 use crate::domain::sender;
 use crate::domain::status::Status;
 use crate::domain::telephony::Setup;
 use crate::domain::time::Time;
 use crate::ops::error::{OpError, Result};
 use crate::storage::{AttemptEnd, Guard, Lock, NewAttempt, Tx};
+
+/// One whose carrier's breaker is open is looked at again after this long at most.
+const LOOK_AGAIN_MAX: Duration = Duration::from_secs(30);
 
 /// What the worker does next with a task.
 #[derive(Debug)]
@@ -72,9 +76,9 @@ pub fn begin(
         chance,
     };
     match task.kind {
-        TaskKind::Send => send(tx, delivering, delivery, context),
-        TaskKind::Rescue => rescue(tx, delivering, delivery, context),
-        TaskKind::Ask => {
+        Kind::Send => send(tx, delivering, delivery, context),
+        Kind::Rescue => rescue(tx, delivering, delivery, context),
+        Kind::Ask => {
             let hand_over = hand_over_of(tx, &delivery)?;
             plan_question(tx, delivering, delivery, hand_over, context)
         }
@@ -88,17 +92,20 @@ fn send(
     context: Context<'_>,
 ) -> Result<NextMove> {
     let guard = Guard::of(&delivery);
+    if delivery.expire_time <= context.now {
+        let why = "its expire_time has passed".to_owned();
+        return put_back(tx, guard, delivery, why, Duration::ZERO, context);
+    }
     let setup = match readiness(tx, &delivery, delivering)? {
         Ok(setup) => setup,
         // Its lane is passed over until its setup may send again.
         Err(why) => return put_back(tx, guard, delivery, why, Duration::ZERO, context),
     };
-    let known = tx.last_hand_over(delivery.voicemail_id)?;
+    let mut known = tx.hand_overs(delivery.voicemail_id)?;
+    let earlier: Vec<String> = known.iter().map(|known| known.carrier.clone()).collect();
     // The carrier certainly does not have it, so a hand-over over a carrier that the setup no longer
     // has is not gone on with. The sender stays what it was.
-    let number = known.as_ref().map_or(1, |hand_over| hand_over.number + 1);
-    let is_first = known.is_none();
-    let usable = known.filter(|hand_over| {
+    let usable = known.pop().filter(|hand_over| {
         delivering
             .known(&setup.carriers)
             .contains(&hand_over.carrier)
@@ -116,7 +123,7 @@ fn send(
         return put_off(tx, guard, delivery, until, context);
     }
     let no_sender_wait = context.rules.no_sender_wait;
-    if is_first && !choose_sender_again(tx, delivering, &mut delivery, &setup)? {
+    if earlier.is_empty() && !choose_sender_again(tx, delivering, &mut delivery, &setup)? {
         let why = "its use case has no active phone number that may send it; it waits for one";
         return put_back(tx, guard, delivery, why.to_owned(), no_sender_wait, context);
     }
@@ -127,6 +134,8 @@ fn send(
             closed_until = Some(closed_until.map_or(until, |other| other.min(until)));
             continue;
         }
+        let before = earlier.iter().filter(|carrier| **carrier == name).count();
+        let number = i32::try_from(before + 1).unwrap_or(i32::MAX);
         let hand_over = new_hand_over(tx, delivering, &delivery, name, number, context.now)?;
         let is_trial = way == Way::Trial;
         return plan_call(
@@ -164,7 +173,8 @@ fn put_off(
     context: Context<'_>,
 ) -> Result<NextMove> {
     let why = "its carrier fails again and again; it waits until the carrier answers".to_owned();
-    let wait = until.since(context.now);
+    // The trial may succeed long before.
+    let wait = until.since(context.now).min(LOOK_AGAIN_MAX);
     put_back(tx, guard, delivery, why, wait, context)
 }
 
@@ -199,14 +209,14 @@ pub fn never_called(tx: &mut dyn Tx, task: &Task) -> Result<()> {
         tx.end_attempt(delivery.voicemail_id, open.number, &end)?;
     }
     match task.kind {
-        TaskKind::Send => {
+        Kind::Send => {
             let why = "the call was not made; it is tried again".to_owned();
             delivery
                 .put_back(why, Duration::ZERO, now)
                 .map_err(refused)?;
         }
         // An earlier call is in doubt: it is looked at anew, as after a lease's end.
-        TaskKind::Rescue | TaskKind::Ask => {
+        Kind::Rescue | Kind::Ask => {
             delivery.lease_token = None;
             delivery.next_time = Some(now);
         }
@@ -228,7 +238,7 @@ fn rescue(
     let open = attempts
         .last()
         .filter(|attempt| attempt.end_time.is_none())
-        .map(|attempt| attempt.number);
+        .map(|attempt| (attempt.number, attempt.start_time));
     let known = tx.last_hand_over(delivery.voicemail_id)?;
     let mut hand_over = match (open, known) {
         (Some(_), Some(hand_over)) => hand_over,
@@ -242,7 +252,7 @@ fn rescue(
             return done(tx, guard, delivery);
         }
     };
-    if let Some(number) = open {
+    if let Some((number, _)) = open {
         let words = CarrierWords::new("", "", "the worker ended during the call");
         let end = AttemptEnd {
             end_time: context.now,
@@ -263,7 +273,17 @@ fn rescue(
         context,
     ) {
         Step::Repeat => plan_call(tx, delivering, guard, delivery, hand_over, false, context),
-        Step::Ask => plan_question(tx, delivering, delivery, hand_over, context),
+        Step::Ask => {
+            // A call that broke off a moment ago may still arrive, and "never received" would not be true
+            // for long. Its lease would have outlasted it.
+            let arrived = open.map_or(context.now, |(_, start)| start.plus(delivering.lease));
+            if arrived <= context.now {
+                return plan_question(tx, delivering, delivery, hand_over, context);
+            }
+            delivery.lease_token = None;
+            delivery.next_time = Some(arrived);
+            done(tx, guard, delivery)
+        }
         Step::GiveUp => {
             delivery
                 .give_up(&CarrierWords::default(), context.now)
@@ -387,7 +407,7 @@ fn choose_sender_again(
 }
 
 /// The carriers of the setup that are configured and that the sender's number allows, in order.
-pub(in crate::ops) fn allowed_carriers(
+fn allowed_carriers(
     tx: &mut dyn Tx,
     delivering: &Delivering,
     delivery: &Delivery,
@@ -413,7 +433,7 @@ fn new_hand_over(
         .find(&name)
         .ok_or_else(|| OpError::Internal(format!("carrier `{name}` went away in the middle")))?;
     let hand_over = HandOver {
-        id: HandOverId::derive(delivery.voicemail_id, number),
+        id: HandOverId::derive(delivery.voicemail_id, &name, number),
         workspace_id: delivery.workspace_id,
         voicemail_id: delivery.voicemail_id,
         number,

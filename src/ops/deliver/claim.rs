@@ -7,8 +7,7 @@ use super::Delivering;
 use super::limits::Allowance;
 use crate::domain::delivery::{Context, Delivery};
 use crate::domain::ids::{LeaseToken, SetupId, UseCaseId};
-use crate::domain::room::Room;
-use crate::domain::status::Status;
+use crate::domain::room::{Kind, Room};
 use crate::domain::time::Time;
 use crate::domain::turns::{Lane, Turns};
 use crate::ops::error::{OpError, Result};
@@ -18,17 +17,7 @@ use crate::storage::{Guard, Tx};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Task {
     pub delivery: Delivery,
-    pub kind: TaskKind,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TaskKind {
-    /// It was ACCEPTED: hand it over.
-    Send,
-    /// It was SENDING and nobody holds it (any more): find out what may be done.
-    Rescue,
-    /// It is SENT: ask the carrier.
-    Ask,
+    pub kind: Kind,
 }
 
 /// What a worker remembers from claim to claim: an order, and nothing that counts.
@@ -37,6 +26,8 @@ pub struct Round {
     turns: Turns,
     /// Where a queue of more than [`LANES_MAX`] lanes is read on.
     after: Option<UseCaseId>,
+    /// Counts the claims: where there is little room, each kind is the first in every third one.
+    claims: usize,
 }
 
 /// What a claim did.
@@ -65,8 +56,11 @@ impl Claimed {
 
 /// Lanes that one claim looks at.
 const LANES_MAX: i64 = 10_000;
+/// Lanes that one claim tries to take from.
+const TRIES_MAX: usize = 256;
 /// Rows that one claim ends because their time has run out.
 const EXPIRED_AT_ONCE: i64 = 100;
+const KINDS: [Kind; 3] = [Kind::Rescue, Kind::Ask, Kind::Send];
 
 pub fn claim(
     tx: &mut dyn Tx,
@@ -86,69 +80,84 @@ pub fn claim(
         tx.save_delivery(guard, &delivery)?;
         claimed.ended.push(delivery);
     }
-    // Neither what is to be asked about nor what waits can keep the other from its turn.
-    let half = i64::try_from(room.free().div_ceil(2)).unwrap_or(i64::MAX);
-    for delivery in tx.due_timers(half)? {
-        let setup = delivery.setup_id;
-        if timer(tx, delivering, delivery, token, &mut claimed)? {
-            room.take(setup);
+    claimed.look_at(tx.next_expiry()?);
+    round.claims = round.claims.wrapping_add(1);
+    for step in 0..KINDS.len() {
+        match KINDS[(round.claims + step) % KINDS.len()] {
+            Kind::Rescue => rescues(tx, delivering, &mut room, token, &mut claimed)?,
+            Kind::Ask => questions(tx, delivering, &mut room, token, &mut claimed)?,
+            Kind::Send => waiting(tx, delivering, round, &mut room, token, &mut claimed)?,
         }
-    }
-    let timers = claimed.tasks.len();
-    waiting(tx, delivering, round, &mut room, token, &mut claimed)?;
-    if timers == 0 {
-        claimed.look_at(tx.next_timer()?);
     }
     Ok(claimed)
 }
 
-/// A row in SENDING or SENT whose time has come. Says whether it became a task.
-fn timer(
+/// Rows in SENDING that nobody holds, as far as there is room. Where there is none, the end of
+/// a task is the time to look again.
+fn rescues(
     tx: &mut dyn Tx,
     delivering: &Delivering,
-    mut delivery: Delivery,
+    room: &mut Room,
     token: LeaseToken,
     claimed: &mut Claimed,
-) -> Result<bool> {
+) -> Result<()> {
+    let free = room.free_for_kind(Kind::Rescue);
+    if free == 0 {
+        return Ok(());
+    }
+    let lease_end = tx.now()?.plus(delivering.lease);
+    for mut delivery in tx.due_rescues(limit(free))? {
+        let guard = Guard::of(&delivery);
+        delivery.lease(token, lease_end);
+        tx.save_delivery(guard, &delivery)?;
+        room.take(delivery.setup_id, Kind::Rescue);
+        claimed.tasks.push(Task {
+            delivery,
+            kind: Kind::Rescue,
+        });
+    }
+    claimed.look_at(tx.next_rescue()?);
+    Ok(())
+}
+
+/// Rows in SENT that are to be asked about. Past its deadline one is asked about for the last time,
+/// or ended where the carrier can't be asked.
+fn questions(
+    tx: &mut dyn Tx,
+    delivering: &Delivering,
+    room: &mut Room,
+    token: LeaseToken,
+    claimed: &mut Claimed,
+) -> Result<()> {
+    let free = room.free_for_kind(Kind::Ask);
+    if free == 0 {
+        return Ok(());
+    }
     let now = tx.now()?;
-    let guard = Guard::of(&delivery);
-    let lease_end = now.plus(delivering.lease);
     let context = Context {
         rules: &delivering.rules,
         now,
         chance: 0.5,
     };
-    let kind = match delivery.status {
-        Status::Sending => {
-            delivery.lease(token, lease_end);
-            Some(TaskKind::Rescue)
-        }
-        Status::Sent if delivery.is_past_deadline(context) => {
+    for mut delivery in tx.due_questions(limit(free))? {
+        let guard = Guard::of(&delivery);
+        let traits = delivering.traits(&delivery.carrier, &delivery.recipient);
+        if delivery.is_past_deadline(context) && !traits.askable {
             delivery.no_word(now).map_err(refused)?;
-            None
+            tx.save_delivery(guard, &delivery)?;
+            claimed.ended.push(delivery);
+            continue;
         }
-        Status::Sent => {
-            delivery.lease(token, lease_end);
-            Some(TaskKind::Ask)
-        }
-        Status::Accepted
-        | Status::Delivered
-        | Status::NotDelivered
-        | Status::Failed
-        | Status::Skipped
-        | Status::Cancelled
-        | Status::Unconfirmed => {
-            tracing::error!(voicemail.id = %delivery.voicemail_id, status = %delivery.status, "an ended voicemail was due; it is taken off the queue");
-            delivery.next_time = None;
-            None
-        }
-    };
-    tx.save_delivery(guard, &delivery)?;
-    match kind {
-        Some(kind) => claimed.tasks.push(Task { delivery, kind }),
-        None => claimed.ended.push(delivery),
+        delivery.lease(token, now.plus(delivering.lease));
+        tx.save_delivery(guard, &delivery)?;
+        room.take(delivery.setup_id, Kind::Ask);
+        claimed.tasks.push(Task {
+            delivery,
+            kind: Kind::Ask,
+        });
     }
-    Ok(kind.is_some())
+    claimed.look_at(tx.next_question()?);
+    Ok(())
 }
 
 /// Takes what waits, lane by lane in turn, until there is no more or no more room.
@@ -173,9 +182,15 @@ fn waiting(
     }
     let mut allowances = allowances(tx, delivering, &due, claimed)?;
     due.retain(|lane| allowances.contains_key(&lane.setup_id));
+    let mut tries = 0;
     while room.free() > 0
         && let Some(at) = round.turns.next(&due)
     {
+        if tries == TRIES_MAX {
+            claimed.look_at(Some(now));
+            break;
+        }
+        tries += 1;
         let lane = due[at];
         let share = (room.free() / due.len()).max(1);
         let asked = match allowances.get_mut(&lane.setup_id) {
@@ -190,13 +205,17 @@ fn waiting(
             allowance.used(taken);
         }
         for _ in 0..taken {
-            room.take(lane.setup_id);
+            room.take(lane.setup_id, Kind::Send);
         }
-        if taken > 0 {
-            round.turns.served(&lane);
-        }
-        if taken < asked || asked == 0 {
-            due.swap_remove(at);
+        match asked {
+            // Its setup can have no more, so none of its lanes can.
+            0 => due.retain(|other| other.setup_id != lane.setup_id),
+            _ => {
+                round.turns.served(&lane);
+                if taken < asked {
+                    due.swap_remove(at);
+                }
+            }
         }
     }
     for (setup, allowance) in &allowances {
@@ -231,18 +250,17 @@ fn allowances(
     Ok(allowances)
 }
 
-/// Claims up to `limit` of a lane; says how many there were.
+/// Claims up to `wanted` of a lane; says how many there were.
 fn take(
     tx: &mut dyn Tx,
     delivering: &Delivering,
     lane: &Lane,
-    limit: usize,
+    wanted: usize,
     token: LeaseToken,
     claimed: &mut Claimed,
 ) -> Result<usize> {
     let now = tx.now()?;
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let rows = tx.due_in_lane(lane.use_case_id, limit)?;
+    let rows = tx.due_in_lane(lane.use_case_id, limit(wanted))?;
     let taken = rows.len();
     for mut delivery in rows {
         let guard = Guard::of(&delivery);
@@ -250,10 +268,16 @@ fn take(
             .claim(token, now.plus(delivering.lease))
             .map_err(refused)?;
         tx.save_delivery(guard, &delivery)?;
-        let kind = TaskKind::Send;
-        claimed.tasks.push(Task { delivery, kind });
+        claimed.tasks.push(Task {
+            delivery,
+            kind: Kind::Send,
+        });
     }
     Ok(taken)
+}
+
+fn limit(rows: usize) -> i64 {
+    i64::try_from(rows).unwrap_or(i64::MAX)
 }
 
 pub(in crate::ops) fn refused(refused: crate::domain::status::Refused) -> OpError {

@@ -7,11 +7,11 @@ mod claim;
 mod limits;
 mod record;
 
+pub(super) use begin::message;
 pub use begin::{Begun, CallPlan, NextMove, QuestionPlan, begin, never_called, renew};
-pub(super) use begin::{allowed_carriers, message};
 pub use breaker::{end_trial, trip};
 pub(super) use claim::refused;
-pub use claim::{Claimed, Round, Task, TaskKind, claim};
+pub use claim::{Claimed, Round, Task, claim};
 pub use record::{Recorded, record_answer, record_outcome};
 
 use std::time::Duration;

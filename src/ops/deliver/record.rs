@@ -5,8 +5,9 @@ use super::{Begun, CallPlan, Delivering, QuestionPlan};
 use crate::domain::attempt::{Answer, Attempt, CarrierWords, Outcome, OutcomeKind};
 use crate::domain::delivery::{Context, Delivery};
 use crate::domain::doubt::DoubtTraits;
+use crate::domain::ids::LeaseToken;
 use crate::domain::status::Status;
-use crate::domain::telephony::{Pause, PauseReason};
+use crate::domain::telephony::{Pause, PauseReason, Setup};
 use crate::domain::time::Time;
 use crate::ops::error::Result;
 use crate::storage::{AttemptEnd, Error, Guard, Lock, Tx};
@@ -48,19 +49,20 @@ pub fn record_outcome(
         failure_reason: outcome.failure_reason(),
         words: words.clone(),
     };
-    pause_where_due(tx, before, outcome, now)?;
-    let was_open = tx.end_attempt(before.voicemail_id, plan.attempt_number, &end)?;
     let (mut after, mut hand_over) = (before.clone(), hand_over.clone());
     after
         .record(&mut hand_over, outcome, words, traits, context)
         .map_err(refused)?;
+    // The voicemail's row is locked before its attempt's, as everywhere.
     match tx.save_delivery(Guard::of(before), &after) {
         Ok(()) => {
+            tx.end_attempt(before.voicemail_id, plan.attempt_number, &end)?;
             tx.save_hand_over(&hand_over)?;
+            pause_where_due(tx, before, outcome, now)?;
             Ok(Recorded::Moved(Box::new(after)))
         }
         // The lease was lost, or a word of the carrier ended it meanwhile.
-        Err(Error::Guard { .. }) => late(tx, plan, was_open, outcome, words, (traits, context)),
+        Err(Error::Guard { .. }) => late(tx, plan, &end, outcome, words, (traits, context)),
         Err(error) => Err(error.into()),
     }
 }
@@ -79,6 +81,12 @@ fn pause_where_due(
     let Some(reason) = reason else {
         return Ok(());
     };
+    let setup = tx.find_setup(delivery.workspace_id, delivery.setup_id, Lock::None);
+    let has_it = |setup: Setup| setup.carriers.contains(&delivery.carrier);
+    // One that the setup no longer has does not concern it.
+    if !setup?.is_some_and(has_it) {
+        return Ok(());
+    }
     let pause = Pause {
         reason,
         carrier: delivery.carrier.clone(),
@@ -95,20 +103,24 @@ fn pause_where_due(
     Ok(())
 }
 
-/// A late answer goes to its attempt and nowhere else, with two exceptions: it counts in full as long
-/// as whoever took over has not begun, and a word settles an UNCONFIRMED one.
+/// An answer that comes after the lease was lost. It goes to its attempt, and to the voicemail only as
+/// far as it says what nobody else can know by now: see [`counts`].
 fn late(
     tx: &mut dyn Tx,
     plan: &CallPlan,
-    attempt_was_open: bool,
+    end: &AttemptEnd,
     outcome: &Outcome,
     words: &CarrierWords,
     (traits, context): (DoubtTraits, Context<'_>),
 ) -> Result<Recorded> {
     let before = &plan.begun.delivery;
     let id = before.voicemail_id;
+    let current = tx.find_delivery(before.workspace_id, id, Lock::Change)?;
+    let was_open = tx.end_attempt(id, plan.attempt_number, end)?;
     let attempts = tx.find_attempts(id)?;
-    if !attempt_was_open {
+    if was_open {
+        pause_where_due(tx, before, outcome, context.now)?;
+    } else {
         let known = attempts
             .iter()
             .find(|attempt| attempt.number == plan.attempt_number);
@@ -127,31 +139,52 @@ fn late(
         attempt.number = plan.attempt_number,
         "an answer came after the lease was lost"
     );
-    let current = tx.find_delivery(before.workspace_id, id, Lock::Change)?;
     let mut others = (attempts.iter()).filter(|attempt| attempt.number != plan.attempt_number);
     let another_may_have_it = others.any(may_have_it);
-    let counts = |row: &Delivery| match row.status {
-        // Whoever took it over has not begun, or it would have closed the attempt: nothing was
-        // decided without this answer, and the lease that it was taken over with ends here.
-        Status::Sending => attempt_was_open,
-        Status::Unconfirmed => settles(outcome, another_may_have_it),
-        _ => false,
-    };
+    let counts = |row: &Delivery| counts(row.status, outcome, was_open, another_may_have_it);
     let Some(mut current) = current.filter(counts) else {
         return Ok(Recorded::Late {
-            contradicts: !attempt_was_open,
+            contradicts: !was_open,
         });
     };
     let guard = Guard::of(&current);
     let mut hand_over = plan.begun.hand_over.clone();
+    if guard.status == Status::Accepted {
+        current
+            .claim(LeaseToken::generate(), context.now)
+            .map_err(refused)?;
+    }
     current
         .record(&mut hand_over, outcome, words, traits, context)
         .map_err(refused)?;
     tx.save_delivery(guard, &current)?;
-    if guard.status == Status::Sending {
+    if matches!(guard.status, Status::Sending | Status::Accepted) {
         tx.save_hand_over(&hand_over)?;
     }
     Ok(Recorded::Moved(Box::new(current)))
+}
+
+/// Does a late answer move a voicemail that stands so by now?
+fn counts(status: Status, outcome: &Outcome, was_open: bool, another_may_have_it: bool) -> bool {
+    match status {
+        // Whoever took it over has not begun, or it would have closed the attempt: nothing was
+        // decided without this answer, and the lease that it was taken over with ends here.
+        Status::Sending if was_open => true,
+        // That it is delivered is true whoever else works on it.
+        Status::Sending | Status::Sent => *outcome == Outcome::Delivered,
+        // The carrier was asked, and said "never received" before the bytes arrived: it must not be
+        // sent again now.
+        Status::Accepted => matches!(
+            outcome,
+            Outcome::Delivered | Outcome::Taken { .. } | Outcome::Unknown
+        ),
+        Status::Unconfirmed => settles(outcome, another_may_have_it),
+        Status::Delivered
+        | Status::NotDelivered
+        | Status::Failed
+        | Status::Skipped
+        | Status::Cancelled => false,
+    }
 }
 
 /// Does the answer to one call settle a voicemail that is UNCONFIRMED? A refusal that is not about

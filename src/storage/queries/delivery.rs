@@ -88,14 +88,23 @@ impl DeliveryStore for Session<'_> {
         let row: Option<HandOverRow> = hand_overs::table
             .filter(hand_overs::voicemail_id.eq(Id::from(voicemail)))
             .order((
-                hand_overs::number.desc(),
                 hand_overs::create_time.desc(),
+                hand_overs::number.desc(),
                 hand_overs::id.desc(),
             ))
             .select(HandOverRow::as_select())
             .first(self.conn)
             .optional()?;
         Ok(row.map(HandOverRow::read))
+    }
+
+    fn hand_overs(&mut self, voicemail: VoicemailId) -> Result<Vec<HandOver>> {
+        let rows: Vec<HandOverRow> = hand_overs::table
+            .filter(hand_overs::voicemail_id.eq(Id::from(voicemail)))
+            .order((hand_overs::create_time, hand_overs::number, hand_overs::id))
+            .select(HandOverRow::as_select())
+            .load(self.conn)?;
+        Ok(rows.into_iter().map(HandOverRow::read).collect())
     }
 
     fn save_hand_over(&mut self, hand_over: &HandOver) -> Result<()> {

@@ -28,8 +28,9 @@ use crate::storage::{Error, QueueStore, Result, Starts, Tx};
 const WAITING: &str = "voicemails.status = 1";
 /// ACCEPTED and not put aside.
 const EXPIRING: &str = "voicemails.status = 1 AND voicemails.next_time IS NOT NULL";
-/// SENDING and SENT; an end has no next_time.
-const NOT_WAITING: &str = "voicemails.status <> 1";
+/// SENDING and SENT, in the words of the index that both are found by.
+const SENDING: &str = "voicemails.status <> 1 AND voicemails.status = 2";
+const SENT: &str = "voicemails.status <> 1 AND voicemails.status = 3";
 /// SENDING, in a worker's hands.
 const UNDER_WAY: &str = "voicemails.status = 2 AND voicemails.lease_token IS NOT NULL";
 /// How long a row that can't be read is left alone.
@@ -41,15 +42,22 @@ macro_rules! in_lane {
             .filter(sql::<Bool>(WAITING))
             .filter(voicemails::use_case_id.eq(Id::from($use_case)))
             .filter(voicemails::next_time.le(Some(Ts($now))))
+            // In words that no index is found by: few or many may have expired, and the lane's own
+            // index is the right one all the same.
+            .filter(
+                sql::<Bool>("(voicemails.expire_time > ")
+                    .bind::<TsSql, _>(Ts($now))
+                    .sql(") IS TRUE"),
+            )
             .order((voicemails::next_time, voicemails::id))
             .select(DeliveryRow::as_select())
     };
 }
 
 macro_rules! timers {
-    ($now:expr) => {
+    ($status:expr, $now:expr) => {
         voicemails::table
-            .filter(sql::<Bool>(NOT_WAITING))
+            .filter(sql::<Bool>($status))
             .filter(voicemails::next_time.le(Some(Ts($now))))
             .order((voicemails::next_time, voicemails::id))
             .select(DeliveryRow::as_select())
@@ -138,9 +146,16 @@ impl QueueStore for Session<'_> {
         self.readable(rows, now)
     }
 
-    fn due_timers(&mut self, limit: i64) -> Result<Vec<Delivery>> {
+    fn due_rescues(&mut self, limit: i64) -> Result<Vec<Delivery>> {
         let now = self.now()?;
-        let query = timers!(now).limit(limit);
+        let query = timers!(SENDING, now).limit(limit);
+        let rows: Vec<DeliveryRow> = skip_locked!(query).load(self.conn)?;
+        self.readable(rows, now)
+    }
+
+    fn due_questions(&mut self, limit: i64) -> Result<Vec<Delivery>> {
+        let now = self.now()?;
+        let query = timers!(SENT, now).limit(limit);
         let rows: Vec<DeliveryRow> = skip_locked!(query).load(self.conn)?;
         self.readable(rows, now)
     }
@@ -152,14 +167,15 @@ impl QueueStore for Session<'_> {
         self.readable(rows, now)
     }
 
-    fn next_timer(&mut self) -> Result<Option<Time>> {
-        let timer: Option<Option<Ts>> = voicemails::table
-            .filter(sql::<Bool>(NOT_WAITING))
-            .filter(voicemails::next_time.is_not_null())
-            .order(voicemails::next_time)
-            .select(voicemails::next_time)
-            .first(self.conn)
-            .optional()?;
+    fn next_rescue(&mut self) -> Result<Option<Time>> {
+        self.next_timer(SENDING)
+    }
+
+    fn next_question(&mut self) -> Result<Option<Time>> {
+        self.next_timer(SENT)
+    }
+
+    fn next_expiry(&mut self) -> Result<Option<Time>> {
         let expiry: Option<Ts> = voicemails::table
             .filter(sql::<Bool>(EXPIRING))
             // Only one that was put off waits for longer.
@@ -168,8 +184,7 @@ impl QueueStore for Session<'_> {
             .select(voicemails::expire_time)
             .first(self.conn)
             .optional()?;
-        let times = [timer.flatten(), expiry];
-        Ok(times.into_iter().flatten().map(|time| time.0).min())
+        Ok(expiry.map(|time| time.0))
     }
 
     fn setups_of(&mut self, lanes: &[Lane]) -> Result<Vec<Setup>> {
@@ -279,16 +294,22 @@ impl QueueStore for Session<'_> {
         let now = self.now()?;
         Ok(vec![
             Explain(in_lane!(use_case, now).limit(1)).text(self.conn)?,
-            Explain(timers!(now).limit(1)).text(self.conn)?,
+            Explain(timers!(SENDING, now).limit(1)).text(self.conn)?,
+            Explain(timers!(SENT, now).limit(1)).text(self.conn)?,
             Explain(expiring!(now).limit(1)).text(self.conn)?,
             Explain(under_way!(SetupId::from(use_case.uuid()))).text(self.conn)?,
+            Explain(
+                diesel::sql_query(LANES)
+                    .bind::<IdSql, _>(Id(uuid::Uuid::nil()))
+                    .bind::<BigInt, _>(100),
+            )
+            .text(self.conn)?,
         ])
     }
 
     fn end_all_leases(&mut self) -> Result<usize> {
         let now = self.now()?;
         Ok(diesel::update(voicemails::table)
-            .filter(sql::<Bool>(NOT_WAITING))
             .filter(voicemails::lease_token.is_not_null())
             .filter(voicemails::next_time.gt(Some(Ts(now))))
             .filter(voicemails::status.eq_any([Status::Sending as i16, Status::Sent as i16]))
@@ -298,6 +319,17 @@ impl QueueStore for Session<'_> {
 }
 
 impl Session<'_> {
+    fn next_timer(&mut self, status: &str) -> Result<Option<Time>> {
+        let timer: Option<Option<Ts>> = voicemails::table
+            .filter(sql::<Bool>(status))
+            .filter(voicemails::next_time.is_not_null())
+            .order((voicemails::next_time, voicemails::id))
+            .select(voicemails::next_time)
+            .first(self.conn)
+            .optional()?;
+        Ok(timer.flatten().map(|time| time.0))
+    }
+
     /// Those that can be read; the others are put off.
     fn readable(&mut self, rows: Vec<DeliveryRow>, now: Time) -> Result<Vec<Delivery>> {
         let mut readable = Vec::with_capacity(rows.len());

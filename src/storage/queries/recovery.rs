@@ -7,10 +7,9 @@ use diesel::sql_types::Bool;
 use super::super::voicemails;
 use super::Session;
 use super::rows::DeliveryRow;
-use crate::domain::delivery::Delivery;
 use crate::domain::ids::VoicemailId;
 use crate::storage::values::{Id, Ts};
-use crate::storage::{RecoveryStore, RestoredCounts, Result, Tx};
+use crate::storage::{Held, RecoveryStore, RestoredCounts, Result, Tx};
 
 const WAITING: &str = "voicemails.status = 1 AND voicemails.next_time IS NOT NULL";
 const SENDING: &str = "voicemails.status = 2 AND voicemails.next_time IS NOT NULL";
@@ -42,33 +41,52 @@ impl RecoveryStore for Session<'_> {
         })
     }
 
-    fn maybe_sent(&mut self, limit: i64) -> Result<Vec<Delivery>> {
+    fn hold_maybe_sent(&mut self, why: &str, limit: i64) -> Result<usize> {
         let now = self.now()?;
         let due = voicemails::table
             .filter(sql::<Bool>(WAITING))
             .filter(voicemails::next_time.le(Some(Ts(now))))
             .limit(limit)
-            .select(DeliveryRow::as_select());
-        let mut rows: Vec<DeliveryRow> = due.load(self.conn)?;
-        let left = limit - i64::try_from(rows.len()).unwrap_or(limit);
+            .select(voicemails::id);
+        let mut ids: Vec<Id> = due.load(self.conn)?;
+        let left = limit - i64::try_from(ids.len()).unwrap_or(limit);
         let sending = voicemails::table
             .filter(sql::<Bool>(SENDING))
             .limit(left)
-            .select(DeliveryRow::as_select());
-        rows.extend(sending.load::<DeliveryRow>(self.conn)?);
-        rows.into_iter().map(DeliveryRow::read).collect()
+            .select(voicemails::id);
+        ids.extend(sending.load::<Id>(self.conn)?);
+        Ok(diesel::update(voicemails::table)
+            .filter(voicemails::id.eq_any(ids))
+            .set((
+                voicemails::held.eq(true),
+                voicemails::status_detail.eq(why),
+                voicemails::next_time.eq(None::<Ts>),
+                voicemails::lease_token.eq(None::<Id>),
+            ))
+            .execute(self.conn)?)
     }
 
-    fn held(&mut self, after: Option<VoicemailId>, limit: i64) -> Result<Vec<Delivery>> {
+    fn held(&mut self, after: Option<VoicemailId>, limit: i64) -> Result<Held> {
         let after = after.map_or(Id(uuid::Uuid::nil()), Id::from);
-        let rows: Vec<DeliveryRow> = voicemails::table
+        let found: Vec<DeliveryRow> = voicemails::table
             .filter(sql::<Bool>(HELD))
             .filter(voicemails::id.gt(after))
             .order(voicemails::id)
             .limit(limit)
             .select(DeliveryRow::as_select())
             .load(self.conn)?;
-        rows.into_iter().map(DeliveryRow::read).collect()
+        let last = found.last().map(|row| row.id.into());
+        let mut rows = Vec::with_capacity(found.len());
+        for row in found {
+            let id = row.id;
+            match row.read() {
+                Ok(delivery) => rows.push(delivery),
+                Err(error) => {
+                    tracing::error!(voicemail.id = %id.0, error = %error, "a held voicemail can't be read; it stays held");
+                }
+            }
+        }
+        Ok(Held { rows, last })
     }
 
     fn other_processes(&mut self) -> Result<i64> {

@@ -1,6 +1,6 @@
 //! What must hold. Each rule is one sentence, and a history that breaks one ends with it.
 
-use ringless::domain::attempt::{Answer, Attempt, Outcome};
+use ringless::domain::attempt::{Answer, Attempt, Outcome, OutcomeKind};
 use ringless::domain::failure::FailureReason;
 use ringless::domain::status::{End, Status};
 
@@ -102,9 +102,20 @@ pub fn row(row: &Row) -> Result<(), Broken> {
         "an attempt began while an earlier one was open".to_owned()
     })?;
     let last_is_open = row.attempts.last().filter(open).is_some();
-    must(!last_is_open || status == Status::Sending, || {
+    // A late word of an earlier call may end it while a repeat is under way.
+    let may_be_open = matches!(status, Status::Sending | Status::Delivered);
+    must(!last_is_open || may_be_open, || {
         format!("a call is open and it is {status}")
     })?;
+    let says_delivered = |attempt: &Attempt| {
+        attempt.outcome == Some(OutcomeKind::Delivered)
+            || attempt.late_outcome.starts_with("DELIVERED")
+    };
+    let is_decided = status.is_end() && status != Status::Unconfirmed;
+    must(
+        is_decided || !row.attempts.iter().any(says_delivered),
+        || format!("it is known to be delivered, and {status}"),
+    )?;
     if status.is_end() {
         must(it.next_time.is_none() && it.lease_token.is_none(), || {
             format!("it is {status} and still on the queue")

@@ -122,36 +122,6 @@ impl TestDatabase {
         }
     }
 
-    /// The lines of an EXPLAIN.
-    pub fn plan(&self, explain: &str) -> String {
-        #[derive(diesel::QueryableByName)]
-        struct Detail {
-            #[diesel(sql_type = diesel::sql_types::Text)]
-            detail: String,
-        }
-        #[derive(diesel::QueryableByName)]
-        struct Plan {
-            #[diesel(sql_type = diesel::sql_types::Text)]
-            #[diesel(column_name = "QUERY PLAN")]
-            line: String,
-        }
-        let lines: Vec<String> = match self.engine {
-            Engine::Sqlite => diesel::sql_query(explain)
-                .load::<Detail>(&mut self.sqlite())
-                .unwrap()
-                .into_iter()
-                .map(|l| l.detail)
-                .collect(),
-            Engine::Postgres => diesel::sql_query(explain)
-                .load::<Plan>(&mut PgConnection::establish(&self.url).unwrap())
-                .unwrap()
-                .into_iter()
-                .map(|l| l.line)
-                .collect(),
-        };
-        lines.join("\n")
-    }
-
     fn sqlite(&self) -> SqliteConnection {
         let mut conn =
             SqliteConnection::establish(self.url.trim_start_matches("sqlite://")).unwrap();
