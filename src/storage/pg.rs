@@ -83,7 +83,7 @@ pub fn database_now(conn: &mut Conn) -> Result<Time> {
 /// What a connection is told where the URL says nothing else. Without these a server that vanished
 /// is noticed after minutes. One that takes no writes, such as what a failover left behind, is as
 /// good as away.
-const URL_DEFAULTS: &str = "connect_timeout=3&tcp_user_timeout=15000&keepalives_idle=10\
+const URL_DEFAULTS: &str = "connect_timeout=2&tcp_user_timeout=15000&keepalives_idle=10\
                             &keepalives_interval=5&keepalives_count=3\
                             &target_session_attrs=read-write&application_name=ringless";
 

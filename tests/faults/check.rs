@@ -37,6 +37,8 @@ pub enum Rule {
     EverythingEnds,
     UnconfirmedHasACause,
     RepeatableIsDelivered,
+    AskableIsDelivered,
+    OnceIsDeliveredOrUnconfirmed,
     DeliveredIsDroppedOnce,
     NeverDroppedTwice,
     NotDeliveredIsNotDropped,
@@ -46,12 +48,14 @@ pub enum Rule {
 }
 
 impl Rule {
-    pub const ALL: [Rule; 11] = [
+    pub const ALL: [Rule; 13] = [
         Rule::NothingLost,
         Rule::OneVoicemailPerRequest,
         Rule::EverythingEnds,
         Rule::UnconfirmedHasACause,
         Rule::RepeatableIsDelivered,
+        Rule::AskableIsDelivered,
+        Rule::OnceIsDeliveredOrUnconfirmed,
         Rule::DeliveredIsDroppedOnce,
         Rule::NeverDroppedTwice,
         Rule::NotDeliveredIsNotDropped,
@@ -67,6 +71,8 @@ impl Rule {
             Rule::EverythingEnds => "every voicemail has come to an end",
             Rule::UnconfirmedHasACause => "UNCONFIRMED has a cause",
             Rule::RepeatableIsDelivered => "over the repeatable carrier everything is DELIVERED",
+            Rule::AskableIsDelivered => "over the askable carrier everything is DELIVERED",
+            Rule::OnceIsDeliveredOrUnconfirmed => "over the other one: DELIVERED or UNCONFIRMED",
             Rule::DeliveredIsDroppedOnce => "DELIVERED was dropped exactly once",
             Rule::NeverDroppedTwice => "nothing was dropped twice",
             Rule::NotDeliveredIsNotDropped => "neither DELIVERED nor UNCONFIRMED: not dropped",
@@ -165,8 +171,16 @@ pub fn check(facts: &Facts) -> Vec<Violation> {
         if row.status == Status::Unconfirmed && row.reason == FailureReason::Unspecified {
             say(Rule::UnconfirmedHasACause, &row.id, text.clone());
         }
-        if row.account == Some(Account::Repeatable) && row.status != Status::Delivered {
-            say(Rule::RepeatableIsDelivered, &row.id, text.clone());
+        let rule = match row.account {
+            Some(Account::Repeatable) => Rule::RepeatableIsDelivered,
+            Some(Account::Askable) => Rule::AskableIsDelivered,
+            Some(Account::Once) | None => Rule::OnceIsDeliveredOrUnconfirmed,
+        };
+        let may_be_in_doubt = rule == Rule::OnceIsDeliveredOrUnconfirmed;
+        let is_right =
+            row.status == Status::Delivered || may_be_in_doubt && row.status == Status::Unconfirmed;
+        if !is_right {
+            say(rule, &row.id, text.clone());
         }
         if row.status == Status::Delivered && dropped != 1 {
             say(Rule::DeliveredIsDroppedOnce, &row.id, text.clone());
@@ -245,6 +259,8 @@ fn doctor(facts: &mut Facts, rule: Rule) {
         Rule::EverythingEnds => facts.rows[0].status = Status::Sending,
         Rule::UnconfirmedHasACause => facts.rows[1].reason = FailureReason::Unspecified,
         Rule::RepeatableIsDelivered => facts.rows[0].status = Status::Unconfirmed,
+        Rule::AskableIsDelivered => facts.rows[2].status = Status::Unconfirmed,
+        Rule::OnceIsDeliveredOrUnconfirmed => facts.rows[1].status = Status::Skipped,
         Rule::DeliveredIsDroppedOnce => {
             facts.record.remove(0);
         }

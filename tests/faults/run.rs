@@ -111,6 +111,8 @@ async fn play(options: &Options, database: Database) -> anyhow::Result<Verdict> 
     println!("{}  quiet; what was accepted comes to its end", since());
     load.stop().await;
     drain(&mut stage, &apis).await?;
+    // A call that nobody waits for any more ends by its time limit; it could still be a second drop.
+    stage.run_for(Duration::from_secs(4)).await?;
     println!("{}  {}", since(), so_far(&stage, &notebook));
 
     let mut findings = gather(&stage, &apis, &setting, &notebook, watching).await?;
