@@ -44,6 +44,7 @@ impl DatabaseUrl {
             };
         }
         if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            check_encoding(text)?;
             return Ok(DatabaseUrl::Postgres(text.to_owned()));
         }
         // What was given may hold a password, so only its first word is shown.
@@ -56,6 +57,21 @@ impl DatabaseUrl {
             "it begins with `{scheme}`; allowed are `sqlite://PATH` and `postgres://USER:PASSWORD@HOST/DATABASE`"
         ))
     }
+}
+
+/// What libpq says of a URL that it can't read quotes the part that holds the password, so the usual
+/// mistakes are told here, in words that quote nothing.
+fn check_encoding(url: &str) -> std::result::Result<(), String> {
+    let is_hex = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_hexdigit());
+    let mut after_percent = url.split('%').skip(1).map(str::bytes);
+    if !after_percent.all(|mut bytes| is_hex(bytes.next()) && is_hex(bytes.next())) {
+        return Err("a `%` in it is not followed by two hexadecimal digits; write `%25` for a `%` in a password".to_owned());
+    }
+    let place = url.split('?').next().unwrap_or(url);
+    if place.matches('@').count() > 1 {
+        return Err("it has more than one `@`; write `%40` for an `@` in a password".to_owned());
+    }
+    Ok(())
 }
 
 impl std::fmt::Display for DatabaseUrl {
@@ -388,6 +404,9 @@ mod tests {
             "mysql://me:secret@host/db",
             "",
             "sqlite://",
+            "postgres://me:secret%@host/db",
+            "postgres://me:50%secret@host/db",
+            "postgres://me:secret@home@host/db",
         ] {
             let refused = DatabaseUrl::parse(url).expect_err(url);
             assert!(!refused.contains("secret"));

@@ -316,6 +316,9 @@ pub trait QueueStore {
     fn take_trial(&mut self, carrier: &str, until: Time) -> Result<bool>;
     fn save_trial(&mut self, breaker: &Breaker) -> Result<()>;
     fn close_breaker(&mut self, carrier: &str) -> Result<bool>;
+    /// Closes the breakers whose trial has been due since before that time: nobody uses their carriers
+    /// any more. Says how many.
+    fn forget_breakers(&mut self, before: Time) -> Result<usize>;
     /// Takes a piece of work that one process does for all every `every`; `false`: it is not its time.
     fn take_sweep(&mut self, name: &str, every: Duration) -> Result<bool>;
     /// How the database would read the queue: for the tests of indexes.

@@ -1,5 +1,6 @@
 //! What has to be done now and then, apart from the delivery loop so that it holds nothing up:
-//! dropping audio that nobody uses. Of all processes on a database one does it at a time.
+//! dropping audio that nobody uses, and the breakers of carriers that nobody uses. Of all processes on a
+//! database one does it at a time.
 
 use std::time::Duration;
 
@@ -10,6 +11,9 @@ use crate::storage::{Store, Tx};
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 /// Between two sweeps, over all processes.
 pub const SWEEP_EVERY: Duration = Duration::from_secs(600);
+
+/// The breaker of a carrier that nothing was to be sent with for so long is closed.
+const BREAKER_FORGOTTEN: Duration = Duration::from_secs(24 * 3_600);
 
 pub struct Housekeeping {
     pub store: Store,
@@ -37,6 +41,11 @@ impl Housekeeping {
         if !self.store.write(take).await? {
             return Ok(0);
         }
+        let forget = |tx: &mut dyn Tx| {
+            let before = tx.now()?.minus(BREAKER_FORGOTTEN);
+            Ok::<_, OpError>(tx.forget_breakers(before)?)
+        };
+        self.store.write(forget).await?;
         let mut all = 0;
         loop {
             let dropped = self.store.write(audio::drop_unused).await?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 use ringless::domain::attempt::Outcome;
-use ringless::domain::breaker::FAILURES_TO_TRIP;
+use ringless::domain::breaker::{Breaker, FAILURES_TO_TRIP};
 use ringless::domain::failure::FailureReason;
 use ringless::domain::ids::{UseCaseId, VoicemailId};
 use ringless::domain::room::{Kind, Room};
@@ -510,12 +510,19 @@ async fn a_sweep_is_done_by_one_process_at_a_time(engine: Engine) {
         store: scene.test.store.clone(),
     };
     assert_eq!(sweeper().sweep().await.unwrap(), 0);
+    // The breaker of a carrier that nobody uses any more is forgotten with it.
+    let opened = scene.test.write(|tx| {
+        let now = tx.now()?;
+        tx.open_breaker(&Breaker::open("gone", now))
+    });
+    assert!(opened.await);
     scene.advance_seconds(8 * 24 * 3_600);
     let (one, other) = (sweeper(), sweeper());
     let (first, second) = tokio::join!(one.sweep(), other.sweep());
     let mut dropped = [first.unwrap(), second.unwrap()];
     dropped.sort_unstable();
     assert_eq!(dropped, [0, 1]);
+    assert_eq!(scene.test.read(|tx| tx.breakers()).await, []);
     // The next one comes when it is time, and not before.
     upload(2).await.unwrap();
     let taken = scene

@@ -281,6 +281,12 @@ impl QueueStore for Session<'_> {
         Ok(rows == 1)
     }
 
+    fn forget_breakers(&mut self, before: Time) -> Result<usize> {
+        Ok(diesel::delete(breakers::table)
+            .filter(breakers::next_trial_time.lt(Ts(before)))
+            .execute(self.conn)?)
+    }
+
     fn take_sweep(&mut self, name: &str, every: Duration) -> Result<bool> {
         let now = self.now()?;
         let rows = diesel::update(sweeps::table.find(name))
