@@ -94,7 +94,7 @@ async fn refuse_others(store: &Store) -> anyhow::Result<()> {
         .await?;
     if others > 0 {
         bail!(
-            "{others} connection(s) of running servers use the database; stop all of them and run this again, because what they send now can't be called back"
+            "{others} connection(s) of running servers use the database; stop all of them first, and run this again, because what they send now can't be called back"
         );
     }
     Ok(())
