@@ -168,7 +168,8 @@ impl Desk {
         self.book.sound(sha256)
     }
 
-    /// Waits until the record is so. False: it was not within that time.
+    /// Waits until the record is so. False: it was not within that time. `is_so` looks at what it is
+    /// given and asks the desk nothing: the record is locked while it looks.
     pub async fn until(&self, within: Duration, is_so: impl Fn(&Record) -> bool) -> bool {
         let deadline = Instant::now() + within;
         let mut changes = self.book.changes();

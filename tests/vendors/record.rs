@@ -129,6 +129,8 @@ pub struct Record {
     pub drops: Vec<Dropped>,
     pub callbacks: Vec<Said>,
     pub wrongs: Vec<String>,
+    /// Numbers of messages of which all has been said.
+    pub done: Vec<u64>,
 }
 
 /// What a key or a link has led to before.
@@ -158,7 +160,6 @@ struct Inner {
     by_recipient: HashMap<String, u32>,
     ends: HashMap<u64, Outcome>,
     dropped: HashSet<u64>,
-    done: HashSet<u64>,
     last_number: u64,
     file: Option<(File, PathBuf)>,
 }
@@ -323,7 +324,8 @@ impl Book {
     /// Messages that were taken and of which not all has been said.
     pub fn open_ones(&self) -> Vec<Taken> {
         let inner = self.lock();
-        let is_open = |taken: &&Taken| !inner.done.contains(&taken.number);
+        let done: HashSet<u64> = inner.record.done.iter().copied().collect();
+        let is_open = |taken: &&Taken| !done.contains(&taken.number);
         inner.record.taken.iter().filter(is_open).cloned().collect()
     }
 
@@ -362,9 +364,7 @@ impl Inner {
             What::Upload { id, sha256 } => {
                 self.uploads.insert(id, sha256);
             }
-            What::Done(number) => {
-                self.done.insert(number);
-            }
+            What::Done(number) => push(&mut record.done, number),
         }
     }
 }

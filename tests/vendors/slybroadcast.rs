@@ -63,7 +63,7 @@ enum Face {
 }
 
 const TEXT: &str = "/gateway/vmb.php";
-const JSON: &str = "/gateway/vmb.json.php";
+pub const JSON: &str = "/gateway/vmb.json.php";
 const STOPPED_MAX: usize = 10_000;
 
 impl Slybroadcast {

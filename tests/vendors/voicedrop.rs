@@ -114,13 +114,11 @@ impl VoiceDrop {
         fields.flag("validate_recipient_phone");
         let callback_url = fields.web_address("send_status_to_webhook");
         let spoken = fields.present(&["voice_clone_id", "script"]).len();
+        fields.text("voice_clone_id");
+        fields.text("script");
         let source = match (fields.web_address("recording_url"), spoken) {
             (Some(url), 0) => self.source(&url),
-            (None, 2) => {
-                fields.need_text("voice_clone_id");
-                fields.need_text("script");
-                Source::Spoken
-            }
+            (None, 2) => Source::Spoken,
             _ => {
                 fields.wrong("needs either `recording_url`, or `voice_clone_id` and `script`");
                 Source::Missing(String::new())
