@@ -4,12 +4,12 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use axum::http::Method;
 use serde_json::{Value, json};
 
-use super::support::{SOON, Us, call, get, json_of, post_json, sound, with};
+use super::support::{SOON, Us, call, get, json_of, post_json, sound, try_json, with};
 use crate::vendors::Played;
 use crate::vendors::client::Heard;
 use crate::vendors::desk::Common;
 use crate::vendors::drop_cowboy_v2::{DropCowboyV2, Settings};
-use crate::vendors::play::{Answer, Play};
+use crate::vendors::play::{Answer, Ending, Play};
 
 pub const KEYS: [(&str, &str); 2] = [
     ("x-key", "played-dropcowboy-key"),
@@ -90,6 +90,30 @@ async fn a_repeat_sends_nothing_and_another_body_fails_later() {
     send(&url, "key-1", &good(&us)).await;
     assert_eq!(played.desk.drops().len(), 1);
     assert_eq!(played.desk.taken().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_is_taken_once_where_calls_race_and_where_the_answer_was_lost() {
+    let (us, played, url) = start_with(Settings::default()).await;
+    let calls = (0..20).map(|_| {
+        let (url, body) = (url.clone(), good(&us));
+        tokio::spawn(async move { send(&url, "raced", &body).await })
+    });
+    let calls: Vec<_> = calls.collect();
+    for call in calls {
+        assert_eq!(call.await.unwrap().status, 202);
+    }
+    assert_eq!(played.desk.taken().len(), 1);
+    played.desk.play(Play::taking(Ending::Reset));
+    let headers = [&KEYS[..], &[("idempotency-key", "lost")]].concat();
+    try_json(&url, &headers, &good(&us)).await.unwrap_err();
+    assert_eq!(send(&url, "lost", &good(&us)).await.status, 202);
+    assert_eq!(codes(&played, 2).await, [0, 0]);
+    assert_eq!(
+        (played.desk.taken().len(), played.desk.drops().len()),
+        (2, 2)
+    );
+    assert_eq!(played.desk.wrongs(), Vec::<String>::new());
 }
 
 #[tokio::test]
