@@ -68,6 +68,11 @@ pub struct HandOver {
     /// Questions asked about it so far.
     pub asks: i32,
     pub create_time: Time,
+    /// From 1, in the order in which hand-overs had their turns. The greatest is what the voicemail
+    /// stands at.
+    pub turn: i32,
+    /// The round (as counted by [`Delivery::tries`]) in which the carrier certainly did not take it.
+    pub refused_round: Option<i32>,
 }
 
 impl HandOver {
@@ -111,6 +116,19 @@ pub struct Context<'a> {
     pub rules: &'a Rules,
     pub now: Time,
     pub chance: f64,
+    pub others: Others,
+}
+
+/// The other carriers of the setup, as seen by a voicemail that one of them did not take. A round
+/// tries each once, in order and at once; the waits of the retry schedule stand between rounds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Others {
+    /// There is none, or none that another try would help with.
+    None,
+    /// One has not had its turn in this round, and may be called now.
+    Left,
+    /// All had their turns, and one of them may take it in the next round.
+    NextRound,
 }
 
 impl Delivery {
@@ -216,13 +234,23 @@ impl Delivery {
                 let why = format!("its carrier refuses our account ({})", reason.as_str());
                 self.put_back(with_words(&why, words), Duration::ZERO, context.now)
             }
+            // Nothing is wrong with the message, so another carrier may take it.
+            Outcome::Rejected { reason }
+                if self.status == Status::Sending
+                    && reason.is_about_the_way()
+                    && context.others != Others::None =>
+            {
+                self.try_again(hand_over, *reason, None, words, context)
+            }
             Outcome::Rejected { reason } => self.word(End::Because(*reason), words, context.now),
             Outcome::Taken { ask_after } => self.taken(hand_over, traits, *ask_after, context),
             Outcome::Unknown => self.doubt(hand_over, traits, words, context),
             Outcome::TryAgain { wait, .. } if hand_over.is_in_doubt() => {
                 self.wait_in_doubt(hand_over, traits, *wait, context)
             }
-            Outcome::TryAgain { reason, wait } => self.try_again(*reason, *wait, words, context),
+            Outcome::TryAgain { reason, wait } => {
+                self.try_again(hand_over, *reason, *wait, words, context)
+            }
         }
     }
 
@@ -243,7 +271,13 @@ impl Delivery {
             }
             (Answer::NeverReceived, Status::Sending) => {
                 hand_over.doubt_time = None;
-                self.try_again(FailureReason::CarrierUnknown, None, words, context)
+                self.try_again(
+                    hand_over,
+                    FailureReason::CarrierUnknown,
+                    None,
+                    words,
+                    context,
+                )
             }
             (Answer::NoAnswer, Status::Sending) => {
                 self.wait_in_doubt(hand_over, traits, None, context)
@@ -356,13 +390,24 @@ impl Delivery {
         Ok(())
     }
 
+    /// The carrier certainly does not have it: the next one is tried at once, or this one after a wait.
     fn try_again(
         &mut self,
+        hand_over: &mut HandOver,
         reason: FailureReason,
         wait: Option<Duration>,
         words: &CarrierWords,
         context: Context<'_>,
     ) -> Result<(), Refused> {
+        hand_over.refused_round = Some(self.tries);
+        if context.others == Others::Left {
+            let why = format!(
+                "carrier `{}` did not take it ({}); the next one is tried",
+                hand_over.carrier,
+                reason.as_str()
+            );
+            return self.put_back(with_words(&why, words), Duration::ZERO, context.now);
+        }
         self.tries += 1;
         let tries = self.tries.unsigned_abs();
         let Some(wait) = context.rules.retry.wait(tries, wait, context.chance) else {

@@ -15,6 +15,7 @@ fn context(rules: &Rules, now: Time) -> Context<'_> {
         rules,
         now,
         chance: 0.5,
+        others: Others::None,
     }
 }
 
@@ -65,6 +66,8 @@ fn sending() -> (Delivery, HandOver) {
         doubt_time: None,
         asks: 0,
         create_time: at(0),
+        turn: 1,
+        refused_round: None,
     };
     (delivery, hand_over)
 }

@@ -12,7 +12,7 @@ use super::deliver::{self, Delivering};
 use super::error::{OpError, Result};
 use crate::carrier::Question;
 use crate::domain::attempt::{Answer, CarrierWords, OutcomeKind};
-use crate::domain::delivery::{Context, Delivery, HandOver};
+use crate::domain::delivery::{Context, Delivery, HandOver, Others};
 use crate::domain::ids::{HandOverId, LeaseToken, VoicemailId};
 use crate::domain::status::Status;
 use crate::storage::{AttemptEnd, Error, Guard, Lock, Store, Tx};
@@ -270,6 +270,7 @@ fn hand_overs(
             continue;
         }
         let carrier = delivering.registry.find(&name);
+        let turn = hand_overs.last().map_or(1, |last| last.turn + 1);
         hand_overs.push(HandOver {
             id: HandOverId::derive(delivery.voicemail_id, &name, 1),
             workspace_id: delivery.workspace_id,
@@ -281,6 +282,8 @@ fn hand_overs(
             doubt_time: None,
             asks: 0,
             create_time: now,
+            turn,
+            refused_round: None,
         });
     }
     let question = |hand_over: &HandOver| Question {
@@ -316,6 +319,7 @@ fn record(
         rules: &delivering.rules,
         now,
         chance: 0.5,
+        others: Others::None,
     };
     let traits = delivering.traits(&hand_over.carrier, &delivery.recipient);
     if delivery.status == Status::Accepted {

@@ -165,6 +165,8 @@ macro_rules! schema {
                 asks -> Integer,
                 create_time -> $ts,
                 number -> Integer,
+                turn -> Integer,
+                refused_round -> Nullable<Integer>,
             }
         }
 

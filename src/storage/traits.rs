@@ -377,9 +377,9 @@ pub trait DeliveryStore {
     fn save_sender(&mut self, delivery: &Delivery) -> Result<()>;
 
     fn insert_hand_over(&mut self, hand_over: &HandOver) -> Result<()>;
-    /// The newest hand-over of a voicemail.
+    /// The hand-over of a voicemail that had its turn last.
     fn last_hand_over(&mut self, voicemail: VoicemailId) -> Result<Option<HandOver>>;
-    /// All of them, the newest last.
+    /// All of them, in the order of their turns.
     fn hand_overs(&mut self, voicemail: VoicemailId) -> Result<Vec<HandOver>>;
     fn save_hand_over(&mut self, hand_over: &HandOver) -> Result<()>;
     fn insert_attempt(&mut self, attempt: &NewAttempt) -> Result<()>;

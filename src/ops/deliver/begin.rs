@@ -8,7 +8,7 @@ use super::claim::refused;
 use super::{Delivering, Task, readiness};
 use crate::carrier::Message;
 use crate::domain::attempt::{Attempt, CarrierWords, OutcomeKind};
-use crate::domain::delivery::{Context, Delivery, HandOver};
+use crate::domain::delivery::{Context, Delivery, HandOver, Others};
 use crate::domain::doubt::Step;
 use crate::domain::ids::HandOverId;
 use crate::domain::room::Kind;
@@ -74,6 +74,7 @@ pub fn begin(
         rules: &delivering.rules,
         now,
         chance,
+        others: Others::None,
     };
     match task.kind {
         Kind::Send => send(tx, delivering, delivery, context),
@@ -101,42 +102,24 @@ fn send(
         // Its lane is passed over until its setup may send again.
         Err(why) => return put_back(tx, guard, delivery, why, Duration::ZERO, context),
     };
-    let mut known = tx.hand_overs(delivery.voicemail_id)?;
-    let earlier: Vec<String> = known.iter().map(|known| known.carrier.clone()).collect();
-    // The carrier certainly does not have it, so a hand-over over a carrier that the setup no longer
-    // has is not gone on with. The sender stays what it was.
-    let usable = known.pop().filter(|hand_over| {
-        delivering
-            .known(&setup.carriers)
-            .contains(&hand_over.carrier)
-    });
-    let lease_end = context.now.plus(delivering.lease);
-    let breakers = tx.breakers()?;
-    if let Some(hand_over) = usable {
-        let way = way(tx, &hand_over.carrier, &breakers, lease_end)?;
-        let Way::Closed(until) = way else {
-            let is_trial = way == Way::Trial;
-            return plan_call(
-                tx, delivering, guard, delivery, hand_over, is_trial, context,
-            );
-        };
-        return put_off(tx, guard, delivery, until, context);
-    }
+    let known = tx.hand_overs(delivery.voicemail_id)?;
     let no_sender_wait = context.rules.no_sender_wait;
-    if earlier.is_empty() && !choose_sender_again(tx, delivering, &mut delivery, &setup)? {
+    // The sender stays what it was once the first hand-over has begun.
+    if known.is_empty() && !choose_sender_again(tx, delivering, &mut delivery, &setup)? {
         let why = "its use case has no active phone number that may send it; it waits for one";
         return put_back(tx, guard, delivery, why.to_owned(), no_sender_wait, context);
     }
+    let lease_end = context.now.plus(delivering.lease);
+    let breakers = tx.breakers()?;
     let mut closed_until: Option<Time> = None;
-    for name in allowed_carriers(tx, delivering, &delivery, &setup)? {
-        let way = way(tx, &name, &breakers, lease_end)?;
+    let allowed = allowed_carriers(tx, delivering, &delivery, &setup)?;
+    for name in in_this_round(&allowed, &known, &delivery) {
+        let way = way(tx, name, &breakers, lease_end)?;
         if let Way::Closed(until) = way {
             closed_until = Some(closed_until.map_or(until, |other| other.min(until)));
             continue;
         }
-        let before = earlier.iter().filter(|carrier| **carrier == name).count();
-        let number = i32::try_from(before + 1).unwrap_or(i32::MAX);
-        let hand_over = new_hand_over(tx, delivering, &delivery, name, number, context.now)?;
+        let hand_over = hand_over_to(tx, delivering, &delivery, name, &known, context.now)?;
         let is_trial = way == Way::Trial;
         return plan_call(
             tx, delivering, guard, delivery, hand_over, is_trial, context,
@@ -148,6 +131,24 @@ fn send(
             let why = "its sender's number may not be used with any carrier of the setup; it waits";
             put_back(tx, guard, delivery, why.to_owned(), no_sender_wait, context)
         }
+    }
+}
+
+/// Those of the carriers that have not refused it in this round; all, where all have.
+fn in_this_round<'a>(
+    allowed: &'a [String],
+    known: &[HandOver],
+    delivery: &Delivery,
+) -> Vec<&'a String> {
+    let has_refused = |name: &String| {
+        known.iter().any(|hand_over| {
+            hand_over.carrier == *name && hand_over.refused_round == Some(delivery.tries)
+        })
+    };
+    let left: Vec<&String> = allowed.iter().filter(|name| !has_refused(name)).collect();
+    match left.is_empty() {
+        true => allowed.iter().collect(),
+        false => left,
     }
 }
 
@@ -407,7 +408,7 @@ fn choose_sender_again(
 }
 
 /// The carriers of the setup that are configured and that the sender's number allows, in order.
-fn allowed_carriers(
+pub(super) fn allowed_carriers(
     tx: &mut dyn Tx,
     delivering: &Delivering,
     delivery: &Delivery,
@@ -420,29 +421,43 @@ fn allowed_carriers(
     Ok(known)
 }
 
-fn new_hand_over(
+/// The hand-over to this carrier that is known, or its first one: it has its turn now. The carrier
+/// certainly does not have it, so a known one goes on under its key.
+fn hand_over_to(
     tx: &mut dyn Tx,
     delivering: &Delivering,
     delivery: &Delivery,
-    name: String,
-    number: i32,
+    name: &str,
+    known: &[HandOver],
     now: Time,
 ) -> Result<HandOver> {
+    let last_turn = known.last().map_or(0, |hand_over| hand_over.turn);
+    let of_carrier = known.iter().rfind(|hand_over| hand_over.carrier == name);
+    if let Some(hand_over) = of_carrier {
+        let mut hand_over = hand_over.clone();
+        if hand_over.turn < last_turn {
+            hand_over.turn = last_turn + 1;
+            tx.save_hand_over(&hand_over)?;
+        }
+        return Ok(hand_over);
+    }
     let carrier = delivering
         .registry
-        .find(&name)
+        .find(name)
         .ok_or_else(|| OpError::Internal(format!("carrier `{name}` went away in the middle")))?;
     let hand_over = HandOver {
-        id: HandOverId::derive(delivery.voicemail_id, &name, number),
+        id: HandOverId::derive(delivery.voicemail_id, name, 1),
         workspace_id: delivery.workspace_id,
         voicemail_id: delivery.voicemail_id,
-        number,
-        carrier: name,
+        number: 1,
+        carrier: name.to_owned(),
         request: carrier.request(&message(tx, delivery)?),
         reference: String::new(),
         doubt_time: None,
         asks: 0,
         create_time: now,
+        turn: last_turn + 1,
+        refused_round: None,
     };
     tx.insert_hand_over(&hand_over)?;
     Ok(hand_over)

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use super::Delivering;
 use super::limits::Allowance;
-use crate::domain::delivery::{Context, Delivery};
+use crate::domain::delivery::{Context, Delivery, Others};
 use crate::domain::ids::{LeaseToken, SetupId, UseCaseId};
 use crate::domain::room::{Kind, Room};
 use crate::domain::time::Time;
@@ -138,6 +138,7 @@ fn questions(
         rules: &delivering.rules,
         now,
         chance: 0.5,
+        others: Others::None,
     };
     for mut delivery in tx.due_questions(limit(free))? {
         let guard = Guard::of(&delivery);

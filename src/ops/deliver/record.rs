@@ -1,9 +1,11 @@
 //! Record what a call or a question came to: state and attempt in one write, guarded by the lease.
 
+use super::begin::allowed_carriers;
 use super::claim::refused;
 use super::{Begun, CallPlan, Delivering, QuestionPlan};
 use crate::domain::attempt::{Answer, Attempt, CarrierWords, Outcome, OutcomeKind};
-use crate::domain::delivery::{Context, Delivery};
+use crate::domain::breaker::Breaker;
+use crate::domain::delivery::{Context, Delivery, HandOver, Others};
 use crate::domain::doubt::DoubtTraits;
 use crate::domain::ids::LeaseToken;
 use crate::domain::status::Status;
@@ -37,10 +39,19 @@ pub fn record_outcome(
         hand_over,
         ..
     } = &plan.begun;
+    let was_not_taken = match outcome {
+        Outcome::TryAgain { .. } => true,
+        Outcome::Rejected { reason } => reason.is_about_the_way(),
+        Outcome::Delivered | Outcome::Taken { .. } | Outcome::Unknown => false,
+    };
     let context = Context {
         rules: &delivering.rules,
         now,
         chance,
+        others: match was_not_taken {
+            true => others(tx, delivering, before, hand_over)?,
+            false => Others::None,
+        },
     };
     let traits = delivering.traits(&hand_over.carrier, &before.recipient);
     let end = AttemptEnd {
@@ -65,6 +76,55 @@ pub fn record_outcome(
         Err(Error::Guard { .. }) => late(tx, plan, &end, outcome, words, (traits, context)),
         Err(error) => Err(error.into()),
     }
+}
+
+/// What the other carriers of its setup can do for a voicemail that this one did not take.
+fn others(
+    tx: &mut dyn Tx,
+    delivering: &Delivering,
+    delivery: &Delivery,
+    hand_over: &HandOver,
+) -> Result<Others> {
+    let found = tx.find_setup(delivery.workspace_id, delivery.setup_id, Lock::None);
+    let setup = match found {
+        Ok(Some(setup)) => setup,
+        Ok(None) | Err(Error::Inconsistent { .. }) => return Ok(Others::None),
+        Err(error) => return Err(error.into()),
+    };
+    let mut names = allowed_carriers(tx, delivering, delivery, &setup)?;
+    names.retain(|name| *name != hand_over.carrier);
+    if names.is_empty() {
+        return Ok(Others::None);
+    }
+    let (now, breakers) = (tx.now()?, tx.breakers()?);
+    let known = tx.hand_overs(delivery.voicemail_id)?;
+    let attempts = tx.find_attempts(delivery.voicemail_id)?;
+    let had_its_turn = |name: &String| {
+        let refused = |known: &&HandOver| known.refused_round == Some(delivery.tries);
+        known
+            .iter()
+            .filter(refused)
+            .any(|known| known.carrier == *name)
+    };
+    let is_closed = |name: &String| {
+        let later = |breaker: &&Breaker| breaker.next_trial_time > now;
+        (breakers.iter().filter(later)).any(|breaker| breaker.carrier == *name)
+    };
+    let may_take_it = |name: &String| {
+        let last = attempts
+            .iter()
+            .rfind(|attempt| attempt.carrier == *name)
+            .and_then(|attempt| attempt.outcome);
+        !had_its_turn(name) || last == Some(OutcomeKind::TryAgain)
+    };
+    let is_left = |name: &String| !had_its_turn(name) && !is_closed(name);
+    Ok(
+        match (names.iter().any(is_left), names.iter().any(may_take_it)) {
+            (true, _) => Others::Left,
+            (false, true) => Others::NextRound,
+            (false, false) => Others::None,
+        },
+    )
 }
 
 /// A fault of our account is every message's: the setup's queue stops.
@@ -150,6 +210,13 @@ fn late(
     let guard = Guard::of(&current);
     let mut hand_over = plan.begun.hand_over.clone();
     if guard.status == Status::Accepted {
+        // It may have had another carrier's turn since; now it stands at this one again.
+        let last = tx.last_hand_over(id)?;
+        hand_over.turn = last.map_or(hand_over.turn, |last| match last.id == hand_over.id {
+            true => last.turn,
+            false => last.turn + 1,
+        });
+        current.carrier.clone_from(&hand_over.carrier);
         current
             .claim(LeaseToken::generate(), context.now)
             .map_err(refused)?;
@@ -229,6 +296,10 @@ pub fn record_answer(
         rules: &delivering.rules,
         now,
         chance,
+        others: match answer {
+            Answer::NeverReceived => others(tx, delivering, before, hand_over)?,
+            Answer::Ended(_) | Answer::Pending { .. } | Answer::NoAnswer => Others::None,
+        },
     };
     let traits = delivering.traits(&hand_over.carrier, &before.recipient);
     let (mut after, mut hand_over) = (before.clone(), hand_over.clone());

@@ -88,6 +88,7 @@ impl DeliveryStore for Session<'_> {
         let row: Option<HandOverRow> = hand_overs::table
             .filter(hand_overs::voicemail_id.eq(Id::from(voicemail)))
             .order((
+                hand_overs::turn.desc(),
                 hand_overs::create_time.desc(),
                 hand_overs::number.desc(),
                 hand_overs::id.desc(),
@@ -101,7 +102,7 @@ impl DeliveryStore for Session<'_> {
     fn hand_overs(&mut self, voicemail: VoicemailId) -> Result<Vec<HandOver>> {
         let rows: Vec<HandOverRow> = hand_overs::table
             .filter(hand_overs::voicemail_id.eq(Id::from(voicemail)))
-            .order((hand_overs::create_time, hand_overs::number, hand_overs::id))
+            .order((hand_overs::turn, hand_overs::create_time, hand_overs::id))
             .select(HandOverRow::as_select())
             .load(self.conn)?;
         Ok(rows.into_iter().map(HandOverRow::read).collect())
@@ -113,6 +114,8 @@ impl DeliveryStore for Session<'_> {
                 hand_overs::reference.eq(&hand_over.reference),
                 hand_overs::doubt_time.eq(hand_over.doubt_time.map(Ts)),
                 hand_overs::asks.eq(hand_over.asks),
+                hand_overs::turn.eq(hand_over.turn),
+                hand_overs::refused_round.eq(hand_over.refused_round),
             ))
             .execute(self.conn)?;
         Error::unless_one("hand_overs", rows)

@@ -382,6 +382,8 @@ pub struct HandOverRow {
     pub asks: i32,
     pub create_time: Ts,
     pub number: i32,
+    pub turn: i32,
+    pub refused_round: Option<i32>,
 }
 
 impl HandOverRow {
@@ -397,6 +399,8 @@ impl HandOverRow {
             asks: hand_over.asks,
             create_time: hand_over.create_time.into(),
             number: hand_over.number,
+            turn: hand_over.turn,
+            refused_round: hand_over.refused_round,
         }
     }
 
@@ -412,6 +416,8 @@ impl HandOverRow {
             doubt_time: self.doubt_time.map(|t| t.0),
             asks: self.asks,
             create_time: self.create_time.0,
+            turn: self.turn,
+            refused_round: self.refused_round,
         }
     }
 }

@@ -1,0 +1,10 @@
+mod breaks;
+mod drop_cowboy_v1;
+mod drop_cowboy_v2;
+mod drop_cowboy_v2_hooks;
+mod record;
+mod slybroadcast;
+mod support;
+mod table;
+mod voicedrop;
+mod words;
