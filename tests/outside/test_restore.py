@@ -89,4 +89,3 @@ class Restore(OwnServer):
         for voicemail in [*delivered, broken]:
             self.assertEqual(len(self.server.drops_of(voicemail)), 1)
         self.assertEqual(self.server.drops_of(cancelled), [])
-
