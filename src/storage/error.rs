@@ -4,6 +4,9 @@ use diesel::result::{DatabaseErrorKind, Error as DieselError};
 
 pub type Result<T> = std::result::Result<T, Error>;
 
+/// Sessions are not kept: what is to be done about it.
+pub const LENT_OUT: &str = "a pooler in front of it lends sessions out by the transaction; let it keep them (PgBouncer: pool_mode = session), or give the URL of Postgres itself";
+
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The database can't be reached, is busy for too long, or is full. Nothing was stored.
@@ -40,6 +43,10 @@ impl From<DieselError> for Error {
                 | DatabaseErrorKind::UnableToSendCommand
                 | DatabaseErrorKind::SerializationFailure
                 | DatabaseErrorKind::ReadOnlyTransaction => Error::Unavailable(text),
+                // Whoever prepared it did so in a session that this one is not.
+                _ if text.starts_with("prepared statement") => {
+                    Error::Unavailable(LENT_OUT.to_owned())
+                }
                 // SQLite says these in words only, and Postgres says them when it stops or is full.
                 _ if is_passing(&text) => Error::Unavailable(text),
                 _ => Error::Internal(text),

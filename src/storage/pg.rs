@@ -263,9 +263,11 @@ pub fn keeps_sessions(pool: &Pool) -> Result<bool> {
         // Asked again only where it can be told: a pooler with a single session would never answer.
         let is_whole = others != before && backend_pid(&mut one)? == before;
         other.batch_execute("ROLLBACK")?;
-        if !is_whole {
+        // One that has just two, and lends them out in turn, gives the other one now.
+        if !is_whole || backend_pid(&mut other)? != others {
             return Ok(false);
         }
+        std::mem::swap(&mut one, &mut other);
     }
     Ok(true)
 }

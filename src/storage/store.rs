@@ -10,7 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use super::bell::Bell;
-use super::error::{Error, Result, StorageFault};
+use super::error::{Error, LENT_OUT, Result, StorageFault};
 use super::{Tx, pg, sqlite};
 use crate::clock::Clock;
 use crate::domain::time::Time;
@@ -216,9 +216,7 @@ impl Store {
         };
         match self.blocking(is_kept).await? {
             true => Ok(()),
-            false => Err(Error::Unavailable(
-                "a pooler in front of it lends sessions out by the transaction; let it keep them (PgBouncer: pool_mode = session), or give the URL of Postgres itself".to_owned(),
-            )),
+            false => Err(Error::Unavailable(LENT_OUT.to_owned())),
         }
     }
 
