@@ -1,4 +1,4 @@
-//! Who has a turn, and what keeps a setup's queue: limits, pauses, breakers.
+//! Who has a turn, and what keeps a setup's queue: limits, suspension, expiry.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,12 +6,12 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 use ringless::domain::attempt::Outcome;
-use ringless::domain::breaker::{Breaker, FAILURES_TO_TRIP};
+use ringless::domain::breaker::Breaker;
 use ringless::domain::failure::FailureReason;
 use ringless::domain::ids::{UseCaseId, VoicemailId};
 use ringless::domain::room::{Kind, Room};
 use ringless::domain::status::Status;
-use ringless::domain::telephony::{Pause, PauseReason, Setup};
+use ringless::domain::telephony::Setup;
 use ringless::domain::use_case::Channel;
 use ringless::ops::deliver::renew;
 use ringless::ops::setups::{self, SetupChange};
@@ -33,12 +33,6 @@ crate::on_both_databases!(
     a_waiting_one_expires_in_time_whatever_holds_its_queue,
     what_has_expired_is_never_handed_over,
     questions_leave_what_waits_its_turn,
-    a_carrier_that_fails_again_and_again_is_left_alone_and_tried_now_and_then,
-    a_trial_that_fails_lengthens_the_wait,
-    resuming_tries_a_failing_carrier_at_once,
-    one_message_that_fails_again_and_again_trips_nothing,
-    a_fault_of_the_account_pauses_the_setup_until_it_is_resumed,
-    other_carriers_end_a_pause,
     a_lease_is_renewed_while_it_is_held_and_not_after,
     a_lease_is_renewed_while_the_call_runs,
     a_sweep_is_done_by_one_process_at_a_time,
@@ -80,7 +74,7 @@ async fn accept_in(scene: &Scene, use_case_id: UseCaseId, recipient: &str) -> Vo
     }
 }
 
-async fn change(scene: &Scene, change: SetupChange) -> Setup {
+pub async fn change(scene: &Scene, change: SetupChange) -> Setup {
     let (setup, registry) = (scene.setup_id, scene.registry.clone());
     let update = move |tx: &mut dyn ringless::storage::Tx| {
         setups::update(tx, WORKSPACE, setup, &change, &registry)
@@ -88,14 +82,14 @@ async fn change(scene: &Scene, change: SetupChange) -> Setup {
     scene.test.store.write(update).await.unwrap()
 }
 
-async fn setup(scene: &Scene) -> Setup {
+pub async fn setup(scene: &Scene) -> Setup {
     let (setup, registry) = (scene.setup_id, scene.registry.clone());
     let get =
         move |tx: &mut dyn ringless::storage::Tx| setups::get(tx, WORKSPACE, setup, &registry);
     scene.test.store.read(get).await.unwrap()
 }
 
-async fn resume(scene: &Scene) -> Setup {
+pub async fn resume(scene: &Scene) -> Setup {
     let (setup, registry) = (scene.setup_id, scene.registry.clone());
     let resume =
         move |tx: &mut dyn ringless::storage::Tx| setups::resume(tx, WORKSPACE, setup, &registry);
@@ -264,179 +258,6 @@ async fn a_waiting_one_expires_in_time_whatever_holds_its_queue(engine: Engine) 
         (ended.status, ended.failure_reason),
         (Status::Skipped, Some(FailureReason::Expired))
     );
-}
-
-fn open_gate() -> Arc<Semaphore> {
-    Arc::new(Semaphore::new(1_000))
-}
-
-const FAILING: Outcome = Outcome::TryAgain {
-    reason: FailureReason::CarrierTimeout,
-    wait: None,
-};
-
-/// As many voicemails as trip the breaker, and one more, over a carrier that fails `calls` times.
-async fn tripped(engine: Engine, calls: usize, gate: &Arc<Semaphore>) -> Scene {
-    let carrier = Scripted::new(NEITHER, vec![FAILING; calls]).waiting_at(gate);
-    let scene = Scene::new(engine, carrier).await;
-    let runner = scene.runner();
-    for _ in 0..=FAILURES_TO_TRIP {
-        scene.accept("+12125550100").await;
-    }
-    for _ in 0..FAILURES_TO_TRIP {
-        let task = runner.claim(Room::new(1)).await.unwrap().tasks.pop();
-        runner.run(task.expect("one is due")).await;
-    }
-    assert_eq!(scene.carrier.given().len(), FAILURES_TO_TRIP);
-    scene
-}
-
-async fn a_carrier_that_fails_again_and_again_is_left_alone_and_tried_now_and_then(engine: Engine) {
-    let gate = Arc::new(Semaphore::new(FAILURES_TO_TRIP));
-    let scene = tripped(engine, FAILURES_TO_TRIP, &gate).await;
-    let since = scene.test.clock.now();
-    let paused = Some(Pause {
-        reason: PauseReason::CarrierFailing,
-        carrier: "vendor".to_owned(),
-        since,
-    });
-    assert_eq!(setup(&scene).await.pause, paused);
-    // Not even those whose own next try has come.
-    scene.advance(Duration::from_secs(5) - Duration::from_micros(1));
-    let claimed = scene.runner().claim(Room::new(10)).await.unwrap();
-    assert!(claimed.is_empty());
-    assert_eq!(claimed.next, Some(since.plus(Duration::from_secs(5))));
-    scene.advance(Duration::from_micros(1));
-    // One call tries it, whoever makes it; the others wait for what it says.
-    let (one, other) = (scene.runner(), scene.runner());
-    let mut first = one.claim(Room::new(10)).await.unwrap().tasks;
-    let second = other.claim(Room::new(10)).await.unwrap().tasks;
-    assert_eq!((first.len(), second.len()), (1, 1));
-    let trial = tokio::spawn(async move { one.run(first.pop().unwrap()).await });
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
-    while scene.carrier.given().len() == FAILURES_TO_TRIP {
-        assert!(tokio::time::Instant::now() < deadline, "never tried");
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-    for task in second {
-        other.run(task).await;
-    }
-    assert!(other.claim(Room::new(10)).await.unwrap().is_empty());
-    assert_eq!(scene.carrier.given().len(), FAILURES_TO_TRIP + 1);
-    gate.add_permits(1_000);
-    trial.await.unwrap();
-    assert_eq!(setup(&scene).await.pause, None);
-    scene.advance_seconds(60);
-    scene.work().await;
-    assert_eq!(
-        scene
-            .test
-            .database
-            .count("SELECT count(*) FROM voicemails WHERE status = 4"),
-        i64::try_from(FAILURES_TO_TRIP + 1).unwrap()
-    );
-}
-
-async fn a_trial_that_fails_lengthens_the_wait(engine: Engine) {
-    let scene = tripped(engine, FAILURES_TO_TRIP + 1, &open_gate()).await;
-    scene.advance_seconds(5);
-    scene.work().await;
-    let calls = FAILURES_TO_TRIP + 1;
-    assert_eq!(scene.carrier.given().len(), calls);
-    scene.advance(Duration::from_secs(10) - Duration::from_micros(1));
-    scene.work().await;
-    assert_eq!(scene.carrier.given().len(), calls);
-    assert!(setup(&scene).await.pause.is_some());
-    scene.advance(Duration::from_micros(1));
-    scene.work().await;
-    assert!(scene.carrier.given().len() > calls);
-    assert_eq!(setup(&scene).await.pause, None);
-}
-
-async fn resuming_tries_a_failing_carrier_at_once(engine: Engine) {
-    let scene = tripped(engine, FAILURES_TO_TRIP, &open_gate()).await;
-    scene.work().await;
-    assert_eq!(scene.carrier.given().len(), FAILURES_TO_TRIP);
-    resume(&scene).await;
-    scene.work().await;
-    assert_eq!(setup(&scene).await.pause, None);
-    assert!(scene.carrier.given().len() > FAILURES_TO_TRIP);
-}
-
-async fn one_message_that_fails_again_and_again_trips_nothing(engine: Engine) {
-    let scene = Scene::new(engine, Scripted::new(NEITHER, vec![FAILING; 8])).await;
-    let id = scene.accept("+12125550100").await;
-    let runner = scene.runner();
-    for _ in 0..8 {
-        for task in runner.claim(Room::new(1)).await.unwrap().tasks {
-            runner.run(task).await;
-        }
-        scene.advance_seconds(10_000);
-    }
-    assert_eq!(scene.get(id).await.status, Status::Failed);
-    assert_eq!(setup(&scene).await.pause, None);
-}
-
-async fn a_fault_of_the_account_pauses_the_setup_until_it_is_resumed(engine: Engine) {
-    for (reason, shown) in [
-        (FailureReason::CarrierAuth, PauseReason::CarrierAuth),
-        (
-            FailureReason::InsufficientFunds,
-            PauseReason::InsufficientFunds,
-        ),
-    ] {
-        let outcomes = [Outcome::Rejected { reason }];
-        let scene = Scene::new(engine, Scripted::new(NEITHER, outcomes)).await;
-        let ids = [
-            scene.accept("+12125550100").await,
-            scene.accept("+12125550101").await,
-        ];
-        let since = scene.test.clock.now();
-        let runner = scene.runner();
-        for task in runner.claim(Room::new(1)).await.unwrap().tasks {
-            runner.run(task).await;
-        }
-        scene.advance_seconds(1_000);
-        scene.work().await;
-        assert_eq!(scene.carrier.given().len(), 1);
-        for id in ids {
-            assert_eq!(scene.get(id).await.status, Status::Accepted);
-        }
-        let paused = Some(Pause {
-            reason: shown,
-            carrier: "vendor".to_owned(),
-            since,
-        });
-        assert_eq!(setup(&scene).await.pause, paused);
-        assert_eq!(resume(&scene).await.pause, None);
-        scene.work().await;
-        for id in ids {
-            assert_eq!(scene.get(id).await.status, Status::Delivered);
-        }
-    }
-}
-
-async fn other_carriers_end_a_pause(engine: Engine) {
-    let outcomes = [Outcome::Rejected {
-        reason: FailureReason::CarrierAuth,
-    }];
-    let scene = Scene::new(engine, Scripted::new(NEITHER, outcomes)).await;
-    scene.accept("+12125550100").await;
-    scene.work().await;
-    assert!(setup(&scene).await.pause.is_some());
-    let renamed = SetupChange {
-        display_name: Some("renamed".to_owned()),
-        ..SetupChange::default()
-    };
-    assert!(change(&scene, renamed).await.pause.is_some());
-    let one: Arc<dyn ringless::carrier::Carrier> = Arc::new(scene.carrier.clone());
-    let mut scene = scene;
-    scene.registry = ringless::carrier::Registry::of([("other".to_owned(), one)]);
-    let other = SetupChange {
-        carriers: Some(vec!["other".to_owned()]),
-        ..SetupChange::default()
-    };
-    assert_eq!(change(&scene, other).await.pause, None);
 }
 
 async fn a_lease_is_renewed_while_it_is_held_and_not_after(engine: Engine) {

@@ -9,6 +9,7 @@ mod database_trouble;
 mod delivery_in_doubt;
 mod delivery_late;
 mod delivery_steps;
+mod failing_carriers;
 mod failover;
 mod fair_queue;
 mod grpc_audio;

@@ -78,6 +78,14 @@ pub fn record_outcome(
     }
 }
 
+/// None also where it can't be read: what a call came to is written down all the same.
+fn setup_of(tx: &mut dyn Tx, delivery: &Delivery) -> Result<Option<Setup>> {
+    match tx.find_setup(delivery.workspace_id, delivery.setup_id, Lock::None) {
+        Err(Error::Inconsistent { .. }) => Ok(None),
+        found => Ok(found?),
+    }
+}
+
 /// What the other carriers of its setup can do for a voicemail that this one did not take.
 fn others(
     tx: &mut dyn Tx,
@@ -85,11 +93,8 @@ fn others(
     delivery: &Delivery,
     hand_over: &HandOver,
 ) -> Result<Others> {
-    let found = tx.find_setup(delivery.workspace_id, delivery.setup_id, Lock::None);
-    let setup = match found {
-        Ok(Some(setup)) => setup,
-        Ok(None) | Err(Error::Inconsistent { .. }) => return Ok(Others::None),
-        Err(error) => return Err(error.into()),
+    let Some(setup) = setup_of(tx, delivery)? else {
+        return Ok(Others::None);
     };
     let mut names = allowed_carriers(tx, delivering, delivery, &setup)?;
     names.retain(|name| *name != hand_over.carrier);
@@ -141,10 +146,9 @@ fn pause_where_due(
     let Some(reason) = reason else {
         return Ok(());
     };
-    let setup = tx.find_setup(delivery.workspace_id, delivery.setup_id, Lock::None);
     let has_it = |setup: Setup| setup.carriers.contains(&delivery.carrier);
     // One that the setup no longer has does not concern it.
-    if !setup?.is_some_and(has_it) {
+    if !setup_of(tx, delivery)?.is_some_and(has_it) {
         return Ok(());
     }
     let pause = Pause {
