@@ -11,12 +11,14 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::carrier::Registry;
+use crate::chance::even_draw;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::crash;
 use crate::domain::ids::WorkspaceId;
+use crate::domain::links::{Doors, LinkKeys, TokenKey};
 use crate::grpc::{self, Api, ApiParts, CallLayer, PageTokens};
-use crate::http;
+use crate::http::{self, Ears, LeftOver, Public};
 use crate::intake::{Budget, Uploads};
 use crate::ops::deliver::Delivering;
 use crate::ops::error::OpError;
@@ -54,7 +56,7 @@ pub struct Running {
 impl Running {
     /// Opens the database and migrates it if it is to, seeds an empty one, binds the three addresses, and serves.
     pub async fn start(config: Config, clock: Clock) -> anyhow::Result<Running> {
-        let registry = Registry::new(&config.carriers, &config.data_dir);
+        let registry = config.registry()?;
         Running::start_with(config, clock, registry).await
     }
 
@@ -71,9 +73,9 @@ impl Running {
                 .context("an empty database could not be given its first setup")?,
             false => None,
         };
-        let page_tokens = page_tokens(&store)
+        let keys = Keys::read(&store, &config)
             .await
-            .context("the key of page tokens could not be read")?;
+            .context("the keys that the service made for itself could not be read")?;
         let metrics = Metrics::new();
         let wake = Wake::default();
         let readiness = Readiness::new(config.worker.poll * 3 + WORKER_SLACK);
@@ -96,7 +98,7 @@ impl Running {
             numbers: config.numbers.clone(),
             accept,
             uploads: uploads.clone(),
-            page_tokens,
+            page_tokens: PageTokens::new(keys.page_tokens),
             wake: wake.clone(),
             metrics: metrics.clone(),
         }));
@@ -129,7 +131,27 @@ impl Running {
             limits,
             stop.clone(),
         ));
-        servers.spawn(serve_http(http::public(), http_listener, stop.clone()));
+        let doors = config
+            .public_url
+            .as_deref()
+            .map(|url| Doors::new(url, keys.tokens.clone(), keys.links.clone()));
+        let delivering = Delivering {
+            registry,
+            rules: config.rules.clone(),
+            lease: config.worker.lease,
+            doors,
+        };
+        let ears = Ears {
+            delivering: delivering.clone(),
+            metrics: metrics.clone(),
+            chance: even_draw,
+        };
+        let public = Public::new(store.clone(), ears.clone(), keys.tokens, keys.links);
+        servers.spawn(http::serve_public(
+            http::public(public),
+            http_listener,
+            stop.clone(),
+        ));
         let admin = http::Admin {
             readiness: readiness.clone(),
             metrics: metrics.clone(),
@@ -154,11 +176,11 @@ impl Running {
                 store: store.clone(),
             };
             watchers.spawn(housekeeping.run());
-            let delivering = Delivering {
-                registry,
-                rules: config.rules.clone(),
-                lease: config.worker.lease,
+            let left_over = LeftOver {
+                store: store.clone(),
+                ears,
             };
+            watchers.spawn(left_over.run());
             let runner = Runner::new(store, delivering, &config.worker, metrics);
             worker.spawn(
                 Worker::new(runner, config.worker, wake, readiness.clone()).run(worker_stop),
@@ -204,15 +226,22 @@ impl Running {
             .config
             .carriers
             .iter()
-            .map(|(name, carrier)| match name == carrier.kind.as_str() {
+            .map(|(name, carrier)| match *name == carrier.kind {
                 true => name.clone(),
-                false => format!("{name} ({})", carrier.kind.as_str()),
+                false => format!("{name} ({})", carrier.kind),
             })
             .collect();
         let mut lines = vec![
             format!("ringless {}", env!("CARGO_PKG_VERSION")),
             format!("  gRPC      {}", self.grpc_addr),
-            format!("  HTTP      {} (public: for carriers)", self.http_addr),
+            format!(
+                "  HTTP      {} (public: for carriers{})",
+                self.http_addr,
+                match &self.config.public_url {
+                    Some(url) => format!(", who reach it at {url}"),
+                    None => String::new(),
+                }
+            ),
             format!("  admin     {} (/livez /readyz /metrics)", self.admin_addr),
             format!("  database  {}", self.config.database_url),
             format!("  carriers  {}", carriers.join(", ")),
@@ -338,14 +367,42 @@ async fn seed_first(store: &Store, registry: &Registry) -> Result<Option<Seeded>
     }
 }
 
-/// The key that all processes on one database share.
-async fn page_tokens(store: &Store) -> anyhow::Result<PageTokens> {
+/// The keys that all processes on one database share.
+struct Keys {
+    page_tokens: Vec<u8>,
+    tokens: TokenKey,
+    links: LinkKeys,
+}
+
+impl Keys {
+    async fn read(store: &Store, config: &Config) -> anyhow::Result<Keys> {
+        let mut configured = config
+            .link_keys
+            .iter()
+            .map(|key| key.expose().as_bytes().to_vec());
+        let links = match configured.next() {
+            Some(first) => LinkKeys::new(first, configured.collect()),
+            None => LinkKeys::new(service_key(store, AUDIO_LINKS_KEY).await?, Vec::new()),
+        };
+        Ok(Keys {
+            page_tokens: service_key(store, "page_tokens").await?,
+            tokens: TokenKey::new(service_key(store, "callback_tokens").await?),
+            links,
+        })
+    }
+}
+
+/// The name of the key of audio links, where none is configured.
+pub const AUDIO_LINKS_KEY: &str = "audio_links";
+
+/// Made at the first call.
+async fn service_key(store: &Store, name: &'static str) -> anyhow::Result<Vec<u8>> {
     let mut fresh = [0; 32];
     getrandom::fill(&mut fresh).map_err(|error| anyhow::anyhow!("no random bytes: {error}"))?;
     let key = store
-        .write::<_, Error, _>(move |tx| tx.service_key("page_tokens", &fresh))
+        .write::<_, Error, _>(move |tx| tx.service_key(name, &fresh))
         .await?;
-    Ok(PageTokens::new(key))
+    Ok(key)
 }
 
 async fn bind(what: &str, addr: SocketAddr) -> anyhow::Result<TcpListener> {

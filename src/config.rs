@@ -10,11 +10,13 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::carrier::registry::{CarrierConfig, Kind};
+use crate::carrier::registry::{CarrierConfig, Registry, SANDBOX, Surroundings};
+use crate::carrier::settings::check_base_url;
 use crate::domain::delivery::Rules;
 use crate::domain::phone::PhoneRules;
 use crate::domain::retry::Policy;
 use crate::domain::telephony::CARRIER_NAME_BYTES_MAX;
+use crate::secret::{Secret, SecretSource};
 use crate::storage::DatabaseUrl;
 
 /// A setting that stops the start: one line that names it.
@@ -30,6 +32,10 @@ pub struct Config {
     pub grpc_addr: SocketAddr,
     pub http_addr: SocketAddr,
     pub admin_addr: SocketAddr,
+    /// Where carriers reach the public HTTP address; none: they can't.
+    pub public_url: Option<String>,
+    /// Of audio links, the first one signing; none: one that the service makes.
+    pub link_keys: Vec<Secret>,
     pub database_url: DatabaseUrl,
     pub data_dir: PathBuf,
     pub roles: Roles,
@@ -89,6 +95,7 @@ pub struct Overrides {
     pub grpc_addr: Option<SocketAddr>,
     pub http_addr: Option<SocketAddr>,
     pub admin_addr: Option<SocketAddr>,
+    pub public_url: Option<String>,
     pub database_url: Option<String>,
     pub data_dir: Option<PathBuf>,
     pub config: Option<PathBuf>,
@@ -107,6 +114,7 @@ pub struct FileConfig {
     pub grpc_addr: Option<String>,
     pub http_addr: Option<String>,
     pub admin_addr: Option<String>,
+    pub public_url: Option<String>,
     pub database_url: Option<String>,
     pub data_dir: Option<PathBuf>,
     pub roles: Option<Vec<String>>,
@@ -116,6 +124,7 @@ pub struct FileConfig {
     pub accept: AcceptSection,
     pub worker: WorkerSection,
     pub delivery: DeliverySection,
+    pub audio_links: AudioLinksSection,
     #[serde(skip_serializing)]
     pub carriers: BTreeMap<String, CarrierConfig>,
 }
@@ -143,6 +152,7 @@ impl Default for StorageSection {
 pub struct NumbersSection {
     pub default_country: String,
     pub allowed_countries: Vec<String>,
+    pub also_valid: Vec<String>,
 }
 
 impl Default for NumbersSection {
@@ -150,8 +160,15 @@ impl Default for NumbersSection {
         NumbersSection {
             default_country: "US".to_owned(),
             allowed_countries: vec!["US".to_owned()],
+            also_valid: Vec::new(),
         }
     }
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AudioLinksSection {
+    pub keys: Vec<SecretSource>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -204,6 +221,7 @@ pub struct DeliverySection {
     pub retry_waits_seconds: Vec<u64>,
     pub ask_waits_seconds: Vec<u64>,
     pub no_word_deadline_seconds: u64,
+    pub doubt_wait_seconds: u64,
     pub no_sender_wait_seconds: u64,
 }
 
@@ -215,6 +233,7 @@ impl Default for DeliverySection {
             retry_waits_seconds: seconds(&rules.retry.waits),
             ask_waits_seconds: seconds(&rules.ask_waits),
             no_word_deadline_seconds: rules.no_word_deadline.as_secs(),
+            doubt_wait_seconds: rules.doubt_wait.as_secs(),
             no_sender_wait_seconds: rules.no_sender_wait.as_secs(),
         }
     }
@@ -285,12 +304,7 @@ impl Config {
         };
         let is_first_try = file.carriers.is_empty();
         let carriers = match is_first_try {
-            true => BTreeMap::from([(
-                "sandbox".to_owned(),
-                CarrierConfig {
-                    kind: Kind::Sandbox,
-                },
-            )]),
+            true => BTreeMap::from([(SANDBOX.to_owned(), CarrierConfig::sandbox())]),
             false => file.carriers,
         };
         check_carrier_names(&carriers)?;
@@ -304,6 +318,8 @@ impl Config {
             grpc_addr: address("grpc_addr", given.grpc_addr, file.grpc_addr, GRPC_ADDR)?,
             http_addr: address("http_addr", given.http_addr, file.http_addr, HTTP_ADDR)?,
             admin_addr: address("admin_addr", given.admin_addr, file.admin_addr, ADMIN_ADDR)?,
+            public_url: public_url(given.public_url.or(file.public_url))?,
+            link_keys: link_keys(&file.audio_links)?,
             database_url,
             data_dir,
             roles,
@@ -333,6 +349,16 @@ impl Config {
         };
         config.check_addresses()?;
         Ok(config)
+    }
+
+    /// The carriers that are configured, with their secrets read.
+    pub fn registry(&self) -> Result<Registry> {
+        let surroundings = Surroundings {
+            data_dir: &self.data_dir,
+            has_public_url: self.public_url.is_some(),
+            call_timeout: self.worker.call_timeout,
+        };
+        Registry::open(&self.carriers, surroundings).map_err(ConfigError)
     }
 
     /// Until access control comes, nothing listens beyond this machine unasked.
@@ -366,6 +392,40 @@ fn address(
             "{key} = `{text}` is no address; give IP:PORT, for example `{default}`"
         ))
     })
+}
+
+/// Empty is none, as it is where a variable is set to nothing.
+fn public_url(given: Option<String>) -> Result<Option<String>> {
+    match given.filter(|url| !url.is_empty()) {
+        None => Ok(None),
+        Some(url) => check_base_url(&url)
+            .map(Some)
+            .map_err(|why| ConfigError(format!("public_url: {why}"))),
+    }
+}
+
+/// Keys of audio links that may be good at the same time.
+const LINK_KEYS_MAX: usize = 8;
+/// Bytes of such a key.
+const LINK_KEY_BYTES_MIN: usize = 32;
+
+fn link_keys(section: &AudioLinksSection) -> Result<Vec<Secret>> {
+    if section.keys.len() > LINK_KEYS_MAX {
+        return Err(ConfigError(format!(
+            "audio_links.keys has {}; at most {LINK_KEYS_MAX} are allowed",
+            section.keys.len()
+        )));
+    }
+    let read = |source: &SecretSource| {
+        let key = source.read("audio_links.keys").map_err(ConfigError)?;
+        match key.expose().len() {
+            length if length < LINK_KEY_BYTES_MIN => Err(ConfigError(format!(
+                "audio_links.keys: a key has {length} bytes; at least {LINK_KEY_BYTES_MIN} are needed, for example of `openssl rand -hex 32`"
+            ))),
+            _ => Ok(key),
+        }
+    };
+    section.keys.iter().map(read).collect()
 }
 
 fn parse_roles<'a>(names: impl Iterator<Item = &'a str>) -> Result<Roles> {
@@ -426,9 +486,15 @@ fn phone_rules(numbers: &NumbersSection) -> Result<PhoneRules> {
             "numbers.allowed_countries is empty; name at least one, for example `US`".to_owned(),
         ));
     }
-    PhoneRules::new(&numbers.default_country, &numbers.allowed_countries).map_err(|code| {
+    let rules = PhoneRules::new(&numbers.default_country, &numbers.allowed_countries);
+    let rules = rules.map_err(|code| {
         ConfigError(format!(
             "numbers: `{code}` is no country; give ISO 3166-1 codes such as `US`"
+        ))
+    })?;
+    rules.also_valid(&numbers.also_valid).map_err(|range| {
+        ConfigError(format!(
+            "numbers.also_valid: `{range}` is no range; give a number in E.164, or its beginning of at least 5 digits and a `*`, such as `+1555001*`"
         ))
     })
 }
@@ -526,6 +592,7 @@ fn rules(section: &DeliverySection) -> Result<Rules> {
             "delivery.no_word_deadline_seconds",
             section.no_word_deadline_seconds,
         )?,
+        doubt_wait: seconds("delivery.doubt_wait_seconds", section.doubt_wait_seconds)?,
         no_sender_wait: seconds(
             "delivery.no_sender_wait_seconds",
             section.no_sender_wait_seconds,

@@ -3,13 +3,11 @@ use super::*;
 const EXAMPLE: &str = include_str!("../ringless.example.toml");
 
 fn refused(text: &str) -> String {
-    let file = match FileConfig::parse(text) {
-        Ok(file) => file,
-        Err(error) => return error.to_string(),
+    let refusal = || {
+        let config = Config::build(Overrides::default(), FileConfig::parse(text)?)?;
+        config.registry().map(|_| ())
     };
-    Config::build(Overrides::default(), file)
-        .expect_err(text)
-        .to_string()
+    refusal().expect_err(text).to_string()
 }
 
 /// Every key of a table with its path.
@@ -33,14 +31,10 @@ fn the_example_file_has_every_key_at_its_default() {
         admin_addr: Some(ADMIN_ADDR.to_owned()),
         database_url: Some("sqlite://./data/ringless.db".to_owned()),
         data_dir: Some(DATA_DIR.into()),
+        public_url: Some(String::new()),
         roles: Some(vec!["api".to_owned(), "worker".to_owned()]),
         drain_delay_seconds: Some(DRAIN_DELAY_SECONDS),
-        carriers: BTreeMap::from([(
-            "sandbox".to_owned(),
-            CarrierConfig {
-                kind: Kind::Sandbox,
-            },
-        )]),
+        carriers: BTreeMap::from([("sandbox".to_owned(), CarrierConfig::sandbox())]),
         ..FileConfig::default()
     };
     assert_eq!(example, spelled_out);
@@ -125,7 +119,40 @@ fn what_is_wrong_is_named_in_one_line() {
             "must be at most half of worker.lease_seconds",
         ),
         ("[delivery]\nretry_waits_seconds = []", "1 to 50"),
-        ("[carriers.x]\nkind = 'y'", "sandbox"),
+        (
+            "[carriers.x]\nkind = 'y'",
+            "known are `sandbox`, `voicedrop`",
+        ),
+        ("[carriers.x]\ncolour = 1", "kind"),
+        (
+            "[carriers.x]\nkind = 'voicedrop'",
+            "[carriers.x]: `public_url` is missing",
+        ),
+        (
+            "public_url = 'https://vm.example'\n[carriers.x]\nkind = 'voicedrop'",
+            "[carriers.x]: auth_key is missing",
+        ),
+        (
+            "public_url = 'https://vm.example'\n[carriers.x]\nkind = 'voicedrop'\nauth_key = 'sesame'",
+            "a secret does not stand in this file",
+        ),
+        (
+            "public_url = 'https://vm.example'\n[carriers.x]\nkind = 'slybroadcast'",
+            "[carriers.x]: uid is missing",
+        ),
+        (
+            "public_url = 'http://vm.example'",
+            "public_url: `http://vm.example` is not encrypted",
+        ),
+        (
+            "[audio_links]\nkeys = ['abc']",
+            "a secret does not stand in this file",
+        ),
+        (
+            "[audio_links]\nkeys = [{ env = 'RINGLESS_TEST_NOBODY_SETS_THIS' }]",
+            "RINGLESS_TEST_NOBODY_SETS_THIS",
+        ),
+        ("[numbers]\nalso_valid = ['+1*']", "`+1*` is no range"),
         ("[carriers.'A b']\nkind = 'sandbox'", "[carriers.A b]"),
         ("[carriers.x]\nkind = 'sandbox'\ncolour = 1", "colour"),
     ] {

@@ -7,7 +7,7 @@
 
 /// Every crash point, in the order of a voicemail's way. `written` is within the unit of work, just
 /// before its commit; `committed` is just after it.
-pub const POINTS: [&str; 22] = [
+pub const POINTS: [&str; 28] = [
     "migrate.ready",
     "migrate.committed",
     "leases.written",
@@ -20,6 +20,8 @@ pub const POINTS: [&str; 22] = [
     "claim.committed",
     "begin.written",
     "begin.committed",
+    "given.written",
+    "given.committed",
     "call.ready",
     "call.answered",
     "record.written",
@@ -30,6 +32,10 @@ pub const POINTS: [&str; 22] = [
     "answer.committed",
     "sign.written",
     "sign.committed",
+    "callback.kept",
+    "callback.committed",
+    "callback.read",
+    "callback.heard",
 ];
 
 /// Dies here if it is told to.

@@ -30,6 +30,7 @@ pub mod http;
 pub mod intake;
 pub mod ops;
 pub mod readiness;
+pub mod secret;
 pub mod storage;
 pub mod telemetry;
 pub mod wake;

@@ -17,6 +17,7 @@ use tracing_subscriber::EnvFilter;
 use crate::domain::attempt::OutcomeKind;
 use crate::domain::failure::FailureReason;
 use crate::domain::status::Status;
+use crate::domain::word::Said;
 
 /// What is logged where nothing else is asked for. The database library's own complaints about
 /// each failed connection are ours to make, once.
@@ -56,11 +57,31 @@ struct Inner {
     attempts: Family<Labels<2>, Counter>,
     ended: Family<Labels<2>, Counter>,
     late_outcomes: Counter,
+    words: Family<Labels<4>, Counter>,
+    strangers: Family<Labels<1>, Counter>,
     uploads: Gauge,
     upload_memory_bytes: Gauge,
     ready: Gauge,
     failing: Family<Labels<1>, Gauge>,
     hears_others: Gauge,
+}
+
+/// Where carriers reach us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Door {
+    Callback,
+    Webhook,
+    Audio,
+}
+
+impl Door {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Door::Callback => "callback",
+            Door::Webhook => "webhook",
+            Door::Audio => "audio",
+        }
+    }
 }
 
 /// Names and values of a metric's labels.
@@ -116,6 +137,18 @@ impl Metrics {
             "Words of a carrier that came late and contradict what was known",
             late_outcomes.clone(),
         );
+        let words = Family::default();
+        registry.register(
+            "carrier_words",
+            "What carriers said by themselves, by carrier, door, what was said and what it did",
+            words.clone(),
+        );
+        let strangers = Family::default();
+        registry.register(
+            "strangers",
+            "Calls at the public HTTP doors that came with no token, signature or link of ours, by door",
+            strangers.clone(),
+        );
         let uploads = Gauge::default();
         registry.register(
             "uploads_in_progress",
@@ -149,6 +182,8 @@ impl Metrics {
             attempts,
             ended,
             late_outcomes,
+            words,
+            strangers,
             uploads,
             upload_memory_bytes,
             ready,
@@ -188,6 +223,23 @@ impl Metrics {
 
     pub fn late_outcome(&self) {
         self.0.late_outcomes.inc();
+    }
+
+    /// A carrier spoke by itself. `door` is where, `did` what came of it.
+    pub fn word(&self, carrier: &str, door: Door, said: Said, did: &'static str) {
+        let labels = [
+            ("carrier", carrier.to_owned()),
+            ("door", door.as_str().to_owned()),
+            ("said", said.as_str().to_owned()),
+            ("did", did.to_owned()),
+        ];
+        self.0.words.get_or_create(&Labels(labels)).inc();
+    }
+
+    /// Nothing of what a stranger gives becomes a label.
+    pub fn stranger(&self, door: Door) {
+        let labels = [("door", door.as_str().to_owned())];
+        self.0.strangers.get_or_create(&Labels(labels)).inc();
     }
 
     pub fn uploads(&self, count: u64, memory_bytes: u64) {
@@ -240,6 +292,8 @@ mod tests {
         metrics.accepted();
         metrics.attempt("sandbox", OutcomeKind::Delivered);
         metrics.ended(Status::Failed, Some(FailureReason::AudioRejected));
+        metrics.word("vendor", Door::Callback, Said::Pending, "kept");
+        metrics.stranger(Door::Audio);
         metrics.uploads(3, 4);
         metrics.failing(&["old".to_owned()]);
         metrics.failing(&["vendor".to_owned()]);
@@ -250,6 +304,8 @@ mod tests {
             "ringless_voicemails_accepted_total 1",
             "ringless_attempts_total{carrier=\"sandbox\",outcome=\"Delivered\"} 1",
             "ringless_voicemails_ended_total{status=\"FAILED\",reason=\"audio_rejected\"} 1",
+            "ringless_carrier_words_total{carrier=\"vendor\",door=\"callback\",said=\"pending\",did=\"kept\"} 1",
+            "ringless_strangers_total{door=\"audio\"} 1",
             "ringless_upload_memory_bytes 4",
             "ringless_carrier_failing{carrier=\"vendor\"} 1",
         ] {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use ringless::carrier::{BoxFuture, Call, Carrier, Message, Question, Registry};
+use ringless::carrier::{BoxFuture, Call, Carrier, Message, Particulars, Question, Registry};
 use ringless::domain::attempt::{Answer, CarrierWords, Outcome};
 use ringless::domain::doubt::DoubtTraits;
 use ringless::domain::phone::PhoneNumber;
@@ -124,15 +124,12 @@ impl Carrier for Timed {
         true
     }
 
-    fn request(&self, message: &Message) -> Vec<u8> {
+    fn request(&self, message: &Message, _: &Particulars) -> Vec<u8> {
         message.voicemail_id.to_string().into_bytes()
     }
 
-    fn doubt_traits(&self, _: &PhoneNumber) -> DoubtTraits {
-        DoubtTraits {
-            repeatable_for: None,
-            askable: false,
-        }
+    fn doubt_traits(&self, _: &PhoneNumber, _: &str) -> DoubtTraits {
+        DoubtTraits::NONE
     }
 
     fn hand_over(&self, call: Call) -> BoxFuture<'_, (Outcome, CarrierWords)> {

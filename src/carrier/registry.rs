@@ -3,32 +3,51 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::Carrier;
-use super::sandbox::Sandbox;
+use super::settings::Place;
+use super::{AudioWay, Carrier, drop_cowboy_v1, drop_cowboy_v2, sandbox, slybroadcast, voicedrop};
 
-/// `kind = …` of a `[carriers.NAME]`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Kind {
-    Sandbox,
+/// Makes a carrier from its settings, or says in one line what is wrong with them.
+type Open = fn(&Place, toml::Table) -> Result<Arc<dyn Carrier>, String>;
+
+/// `kind = …` of a `[carriers.NAME]`, and what opens it.
+const KINDS: &[(&str, Open)] = &[
+    (SANDBOX, sandbox::open),
+    ("voicedrop", voicedrop::open),
+    ("drop_cowboy_v2", drop_cowboy_v2::open),
+    ("drop_cowboy_v1", drop_cowboy_v1::open),
+    ("slybroadcast", slybroadcast::open),
+];
+
+/// The kind that is there where no configuration names another.
+pub const SANDBOX: &str = "sandbox";
+
+/// One `[carriers.NAME]`: its kind, and the kind's own settings.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct CarrierConfig {
+    pub kind: String,
+    #[serde(flatten)]
+    pub settings: toml::Table,
 }
 
-impl Kind {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Kind::Sandbox => "sandbox",
+impl CarrierConfig {
+    pub fn sandbox() -> CarrierConfig {
+        CarrierConfig {
+            kind: SANDBOX.to_owned(),
+            settings: toml::Table::new(),
         }
     }
 }
 
-/// One `[carriers.NAME]`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CarrierConfig {
-    pub kind: Kind,
+/// What carriers are told of the place where they run.
+#[derive(Debug, Clone, Copy)]
+pub struct Surroundings<'a> {
+    pub data_dir: &'a Path,
+    pub has_public_url: bool,
+    pub call_timeout: Duration,
 }
 
 /// The configured carriers by name.
@@ -36,14 +55,17 @@ pub struct CarrierConfig {
 pub struct Registry(Arc<BTreeMap<String, Arc<dyn Carrier>>>);
 
 impl Registry {
-    pub fn new(carriers: &BTreeMap<String, CarrierConfig>, data_dir: &Path) -> Registry {
-        let made = carriers.iter().map(|(name, config)| {
-            let carrier: Arc<dyn Carrier> = match config.kind {
-                Kind::Sandbox => Arc::new(Sandbox::new(data_dir)),
-            };
-            (name.clone(), carrier)
+    /// Reads their secrets too. An error is one line that names the carrier.
+    pub fn open(
+        carriers: &BTreeMap<String, CarrierConfig>,
+        surroundings: Surroundings<'_>,
+    ) -> Result<Registry, String> {
+        let opened = carriers.iter().map(|(name, config)| {
+            let said = |why: String| format!("[carriers.{name}]: {why}");
+            let carrier = open(name, config, surroundings).map_err(said)?;
+            Ok((name.clone(), carrier))
         });
-        Registry(Arc::new(made.collect()))
+        Ok(Registry(Arc::new(opened.collect::<Result<_, String>>()?)))
     }
 
     /// Carriers made by hand: scripted ones in tests.
@@ -66,4 +88,39 @@ impl Registry {
                 .is_some_and(|carrier| carrier.is_simulated())
         })
     }
+
+    /// Does any of them want the audio's bytes with the call?
+    pub fn any_takes_audio_in_call(&self) -> bool {
+        let takes = |carrier: &Arc<dyn Carrier>| carrier.audio_way() == AudioWay::InCall;
+        self.0.values().any(takes)
+    }
+
+    /// May this one be given health information? One that is not known may not.
+    pub fn may_have_health_information(&self, name: &str) -> bool {
+        self.find(name)
+            .is_some_and(|carrier| carrier.may_have_health_information())
+    }
+}
+
+fn open(
+    name: &str,
+    config: &CarrierConfig,
+    surroundings: Surroundings<'_>,
+) -> Result<Arc<dyn Carrier>, String> {
+    let found = KINDS.iter().find(|(kind, _)| *kind == config.kind);
+    let Some((_, open)) = found else {
+        let kinds: Vec<String> = KINDS.iter().map(|(kind, _)| format!("`{kind}`")).collect();
+        return Err(format!(
+            "kind = \"{}\" is unknown; known are {}",
+            config.kind,
+            kinds.join(", ")
+        ));
+    };
+    let place = Place {
+        name: name.to_owned(),
+        data_dir: surroundings.data_dir.to_owned(),
+        has_public_url: surroundings.has_public_url,
+        call_timeout: surroundings.call_timeout,
+    };
+    open(&place, config.settings.clone())
 }

@@ -23,7 +23,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{BoxFuture, Call, Carrier, Message, Question};
+use serde::Deserialize;
+
+use super::settings::{Place, from_table};
+use super::{BoxFuture, Call, Carrier, Finding, Message, Particulars, Question};
 use crate::carrier::sandbox::mailbox::Mailboxes;
 use crate::domain::attempt::{Answer, CarrierWords, Outcome};
 use crate::domain::doubt::DoubtTraits;
@@ -40,6 +43,16 @@ const TOO_FAST_WAIT: Duration = Duration::from_secs(2);
 
 pub struct Sandbox {
     mailboxes: Arc<Mailboxes>,
+}
+
+/// It has no settings.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Own {}
+
+pub fn open(place: &Place, table: toml::Table) -> Result<Arc<dyn Carrier>, String> {
+    let Own {} = from_table(table)?;
+    Ok(Arc::new(Sandbox::new(&place.data_dir)))
 }
 
 /// What a recipient's number plays.
@@ -191,7 +204,7 @@ impl Carrier for Sandbox {
         true
     }
 
-    fn request(&self, message: &Message) -> Vec<u8> {
+    fn request(&self, message: &Message, _particulars: &Particulars) -> Vec<u8> {
         serde_json::json!({
             "voicemail_id": message.voicemail_id.to_string(),
             "from": message.sender.e164(),
@@ -202,15 +215,13 @@ impl Carrier for Sandbox {
         .into_bytes()
     }
 
-    fn doubt_traits(&self, recipient: &PhoneNumber) -> DoubtTraits {
+    fn doubt_traits(&self, recipient: &PhoneNumber, _reference: &str) -> DoubtTraits {
         match script(recipient) {
-            Script::BreaksAfterDrop => DoubtTraits {
-                repeatable_for: None,
-                askable: false,
-            },
+            Script::BreaksAfterDrop => DoubtTraits::NONE,
             _ => DoubtTraits {
                 repeatable_for: Some(Duration::MAX),
                 askable: true,
+                word_comes: false,
             },
         }
     }
@@ -221,6 +232,14 @@ impl Carrier for Sandbox {
 
     fn ask(&self, question: Question) -> BoxFuture<'_, (Answer, CarrierWords)> {
         Box::pin(async move { (self.answer(question).await, CarrierWords::default()) })
+    }
+
+    fn check(&self, _senders: &[PhoneNumber]) -> BoxFuture<'_, Vec<Finding>> {
+        Box::pin(async {
+            vec![Finding::good(
+                "the sandbox is in this program and needs nothing; it delivers to fictional numbers alone",
+            )]
+        })
     }
 }
 
@@ -243,7 +262,7 @@ mod tests {
         let call = Call {
             hand_over_id: HandOverId::generate(),
             attempt_number,
-            request: sandbox.request(message),
+            request: Vec::new(),
             message: message.clone(),
             audio: b"sound".to_vec(),
             now: Time::from_micros(1_000_000),
@@ -377,8 +396,10 @@ mod tests {
     fn only_81_can_be_neither_repeated_nor_asked() {
         let sandbox = Sandbox::new(Path::new("unused"));
         for last in 0..100 {
-            let traits =
-                sandbox.doubt_traits(&PhoneNumber::from_stored(format!("+121255501{last:02}")));
+            let traits = sandbox.doubt_traits(
+                &PhoneNumber::from_stored(format!("+121255501{last:02}")),
+                "",
+            );
             assert_eq!(traits.askable, last != 81);
             assert_eq!(traits.repeatable_for.is_some(), last != 81);
         }

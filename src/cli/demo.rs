@@ -14,7 +14,7 @@ use super::client::{Client, ServerAddr, in_time, soon};
 use super::follow::{self, Pace};
 use super::{report, send, serve, show};
 use crate::app::{Running, SAMPLE_MP3};
-use crate::carrier::registry::{CarrierConfig, Kind};
+use crate::carrier::registry::{CarrierConfig, SANDBOX};
 use crate::clock::Clock;
 use crate::config::{Config, FileConfig, Overrides};
 use crate::grpc::pb::{self, FailureReason, ReportDimension, VoicemailStatus};
@@ -91,13 +91,7 @@ fn config(folder: &Path) -> anyhow::Result<Config> {
         drain_delay_seconds: Some(0),
         ..Overrides::default()
     };
-    let carriers = [(
-        "sandbox".to_owned(),
-        CarrierConfig {
-            kind: Kind::Sandbox,
-        },
-    )]
-    .into();
+    let carriers = [(SANDBOX.to_owned(), CarrierConfig::sandbox())].into();
     Ok(Config::build(
         overrides,
         FileConfig {

@@ -184,6 +184,14 @@ fn attempt(attempt: &pb::Attempt) -> Json {
         .text("carrier_code", &attempt.carrier_code)
         .text("carrier_detail", &attempt.carrier_detail)
         .text("late_outcome", &attempt.late_outcome)
+        .put("cost", attempt.cost.as_ref().map(cost))
+        .done()
+}
+
+fn cost(cost: &pb::Cost) -> Json {
+    Fields::default()
+        .int64("micros", cost.micros)
+        .text("currency_code", &cost.currency_code)
         .done()
 }
 

@@ -8,7 +8,6 @@ use clap::Args;
 
 use super::serve::Place;
 use super::show;
-use crate::carrier::Registry;
 use crate::clock::Clock;
 use crate::config::{Config, Overrides};
 use crate::ops::OpError;
@@ -143,9 +142,11 @@ async fn ask(store: &Store, config: &Config, never_received: NeverReceived) -> a
     let asking = Asking {
         store: store.clone(),
         delivering: Delivering {
-            registry: Registry::new(&config.carriers, &config.data_dir),
+            registry: config.registry()?,
             rules: config.rules.clone(),
             lease: config.worker.lease,
+            // It asks, and hands nothing over.
+            doors: None,
         },
         call_timeout: config.worker.call_timeout,
         never_received,

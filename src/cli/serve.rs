@@ -42,6 +42,9 @@ pub struct Settings {
     /// Where /livez, /readyz and /metrics are [default: 127.0.0.1:9090]
     #[arg(long, env = "RINGLESS_ADMIN_ADDR", value_name = "IP:PORT", value_parser = socket_addr)]
     admin_addr: Option<SocketAddr>,
+    /// The address under which carriers reach the public HTTP side: for their callbacks, and for audio
+    #[arg(long, env = "RINGLESS_PUBLIC_URL", value_name = "URL")]
+    public_url: Option<String>,
     #[command(flatten)]
     place: Place,
     /// What this process does: api, worker or both [default: api,worker]
@@ -105,6 +108,7 @@ impl Settings {
             grpc_addr: self.grpc_addr,
             http_addr: self.http_addr,
             admin_addr: self.admin_addr,
+            public_url: self.public_url,
             roles: self.roles,
             drain_delay_seconds: self.drain_delay_seconds,
             no_migrate: self.no_migrate,
@@ -131,7 +135,7 @@ impl Place {
 /// exit code is 0.
 pub async fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
     let config = args.settings.load()?;
-    let carriers = Registry::new(&config.carriers, &config.data_dir);
+    let carriers = config.registry()?;
     until_stopped(config, carriers).await
 }
 
@@ -233,7 +237,10 @@ pub async fn migrate(args: MigrateArgs) -> anyhow::Result<()> {
 
 pub fn config(command: ConfigCommand) -> anyhow::Result<()> {
     let ConfigCommand::Check(settings) = command;
-    show::say(settled(&settings.load()?))
+    let config = settings.load()?;
+    // Their settings are read as `serve` would, secrets included.
+    config.registry()?;
+    show::say(settled(&config))
 }
 
 /// What `serve` would run by.
@@ -247,12 +254,16 @@ fn settled(config: &Config) -> String {
     let carriers: Vec<String> = config
         .carriers
         .iter()
-        .map(|(name, carrier)| format!("{name} ({})", carrier.kind.as_str()))
+        .map(|(name, carrier)| format!("{name} ({})", carrier.kind))
         .collect();
     let fields = show::fields(&[
         ("gRPC", config.grpc_addr.to_string()),
         ("public HTTP", config.http_addr.to_string()),
         ("admin HTTP", config.admin_addr.to_string()),
+        (
+            "public URL",
+            config.public_url.clone().unwrap_or("none".to_owned()),
+        ),
         ("database", config.database_url.to_string()),
         ("data folder", config.data_dir.display().to_string()),
         ("carriers", carriers.join(", ")),

@@ -252,6 +252,17 @@ fn audio_line(audio: &pb::Audio) -> String {
     }
 }
 
+/// `0.035 USD`, to the millionth where it has so many places.
+fn cost(cost: &pb::Cost) -> String {
+    let sign = if cost.micros < 0 { "-" } else { "" };
+    let micros = cost.micros.unsigned_abs();
+    let places = format!("{:06}", micros % 1_000_000);
+    let places = places.trim_end_matches('0');
+    let point = if places.is_empty() { "" } else { "." };
+    let whole = micros / 1_000_000;
+    format!("{sign}{whole}{point}{places} {}", cost.currency_code)
+}
+
 pub fn attempts_table(attempts: &[pb::Attempt]) -> String {
     let mut table = Table::new(&[
         ("ATTEMPT", 0),
@@ -266,15 +277,12 @@ pub fn attempts_table(attempts: &[pb::Attempt]) -> String {
         .iter()
         .map(|attempt| {
             let words = [
-                &attempt.carrier_code,
-                &attempt.carrier_detail,
-                &attempt.late_outcome,
+                attempt.carrier_code.clone(),
+                attempt.carrier_detail.clone(),
+                attempt.late_outcome.clone(),
+                attempt.cost.as_ref().map(cost).unwrap_or_default(),
             ];
-            let words: Vec<&str> = words
-                .iter()
-                .map(|word| word.as_str())
-                .filter(|word| !word.is_empty())
-                .collect();
+            let words: Vec<String> = words.into_iter().filter(|word| !word.is_empty()).collect();
             vec![
                 attempt.number.to_string(),
                 attempt.carrier.clone(),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::failure::FailureReason;
 use super::status::End;
 use super::time::Time;
+use super::word::Cost;
 
 /// An attempt as stored. It is written down before the call begins, without an outcome.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +22,35 @@ pub struct Attempt {
     pub carrier_detail: String,
     /// A word of the carrier that came after the first end and contradicts it.
     pub late_outcome: String,
+    /// What the carrier charged, where it says so.
+    pub cost: Option<Cost>,
+}
+
+impl Attempt {
+    /// The carrier's words about it, as far as they are known.
+    pub fn words(&self) -> CarrierWords {
+        CarrierWords {
+            reference: self.carrier_reference.clone(),
+            code: self.carrier_code.clone(),
+            detail: self.carrier_detail.clone(),
+        }
+    }
+
+    pub fn has_words(&self) -> bool {
+        !self.words().is_empty() || self.failure_reason.is_some()
+    }
+
+    /// Later words about it. The reference that its answer gave stays: support asks for that.
+    pub fn hear(&mut self, words: &CarrierWords, reason: Option<FailureReason>) {
+        if self.carrier_reference.is_empty() {
+            self.carrier_reference.clone_from(&words.reference);
+        }
+        if !words.code.is_empty() || !words.detail.is_empty() {
+            self.carrier_code.clone_from(&words.code);
+            self.carrier_detail.clone_from(&words.detail);
+        }
+        self.failure_reason = reason.or(self.failure_reason);
+    }
 }
 
 /// The numbers are those of the proto enum `AttemptOutcome` and of the database column.
@@ -96,6 +126,8 @@ impl Outcome {
 pub enum Answer {
     /// It has come to an end.
     Ended(End),
+    /// The carrier had taken it and certainly did not try: our account is at fault.
+    NotTried(FailureReason),
     /// The carrier has it and does not know yet. `again_after` is when to ask next.
     Pending { again_after: Option<Duration> },
     /// The carrier never got it: certain, so it may be handed over again.
@@ -118,6 +150,10 @@ pub struct CarrierWords {
 }
 
 impl CarrierWords {
+    pub fn is_empty(&self) -> bool {
+        self.reference.is_empty() && self.code.is_empty() && self.detail.is_empty()
+    }
+
     pub fn new(reference: &str, code: &str, detail: &str) -> CarrierWords {
         CarrierWords {
             reference: cut(reference, CARRIER_WORD_BYTES_MAX),

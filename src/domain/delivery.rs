@@ -14,6 +14,7 @@ use super::report::bucket_of;
 use super::retry;
 use super::status::{End, Event, Refused, Status, apply};
 use super::time::Time;
+use super::word::Effect;
 
 /// The columns of a voicemail that delivery reads and writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,8 +60,11 @@ pub struct HandOver {
     /// From 1, over the hand-overs of the voicemail to this carrier.
     pub number: i32,
     pub carrier: String,
-    /// The full request; a repeat sends it byte for byte.
+    /// The full request; a repeat sends it byte for byte. Empty until the carrier has been given the
+    /// audio that the request names.
     pub request: Vec<u8>,
+    /// Of the token under which the carrier speaks of it; none where it has no door to us.
+    pub token_hash: Option<[u8; 32]>,
     /// The carrier's own id, once known.
     pub reference: String,
     /// Since when the outcome of one of its calls is unknown.
@@ -73,12 +77,21 @@ pub struct HandOver {
     pub turn: i32,
     /// The round (as counted by [`Delivery::tries`]) in which the carrier certainly did not take it.
     pub refused_round: Option<i32>,
+    /// The carrier had taken it and did not try. What comes next is another hand-over, under a new key.
+    pub is_void: bool,
 }
 
 impl HandOver {
     /// The outcome of one of its calls is unknown.
     pub fn is_in_doubt(&self) -> bool {
         self.doubt_time.is_some()
+    }
+
+    /// Notes what the carrier calls it.
+    pub fn name(&mut self, words: &CarrierWords) {
+        if !words.reference.is_empty() {
+            self.reference.clone_from(&words.reference);
+        }
     }
 
     /// A call's outcome is unknown from `now` on, or was before.
@@ -95,6 +108,9 @@ pub struct Rules {
     pub ask_waits: Vec<Duration>,
     /// From SENT, or from the hand-over in doubt, to UNCONFIRMED.
     pub no_word_deadline: Duration,
+    /// From the hand-over in doubt to UNCONFIRMED, where there is nothing to be done but to wait for the
+    /// carrier's own word.
+    pub doubt_wait: Duration,
     /// How long to wait where a use case has no number that may send.
     pub no_sender_wait: Duration,
 }
@@ -105,6 +121,7 @@ impl Default for Rules {
             retry: retry::Policy::default(),
             ask_waits: [30, 60, 300, 900, 3_600].map(Duration::from_secs).to_vec(),
             no_word_deadline: Duration::from_secs(24 * 3_600),
+            doubt_wait: Duration::from_secs(3_600),
             no_sender_wait: Duration::from_secs(60),
         }
     }
@@ -215,9 +232,7 @@ impl Delivery {
         traits: DoubtTraits,
         context: Context<'_>,
     ) -> Result<(), Refused> {
-        if !words.reference.is_empty() {
-            hand_over.reference.clone_from(&words.reference);
-        }
+        hand_over.name(words);
         match outcome {
             Outcome::Delivered => self.word(End::Delivered, words, context.now),
             // The refusal of a repeat says nothing about the call that is in doubt, unless it is about
@@ -266,6 +281,10 @@ impl Delivery {
         hand_over.asks += 1;
         match (answer, self.status) {
             (Answer::Ended(end), _) => self.word(*end, words, context.now),
+            (Answer::NotTried(reason), Status::Unconfirmed) => {
+                self.word(End::Because(*reason), words, context.now)
+            }
+            (Answer::NotTried(reason), _) => self.go_back(hand_over, *reason, words, context.now),
             (Answer::Pending { again_after }, Status::Sending) => {
                 self.taken(hand_over, traits, *again_after, context)
             }
@@ -310,7 +329,7 @@ impl Delivery {
     ) -> Result<(), Refused> {
         hand_over.doubt(context.now);
         match self.next_step(hand_over, traits, context) {
-            doubt::Step::Repeat | doubt::Step::Ask => {
+            doubt::Step::Repeat | doubt::Step::Ask | doubt::Step::Wait => {
                 self.wait_in_doubt(hand_over, traits, None, context)
             }
             doubt::Step::GiveUp => self.give_up(words, context.now),
@@ -328,7 +347,12 @@ impl Delivery {
         if context.now.since(since) >= context.rules.no_word_deadline {
             return doubt::Step::GiveUp;
         }
-        doubt::next_step(traits, hand_over.create_time, context.now)
+        match doubt::next_step(traits, hand_over.create_time, context.now) {
+            doubt::Step::Wait if context.now.since(since) >= context.rules.doubt_wait => {
+                doubt::Step::GiveUp
+            }
+            step => step,
+        }
     }
 
     /// It may have been delivered, and nothing more can be learned.
@@ -363,6 +387,50 @@ impl Delivery {
     pub fn is_past_deadline(&self, context: Context<'_>) -> bool {
         self.sent_time
             .is_some_and(|sent| context.now.since(sent) >= context.rules.no_word_deadline)
+    }
+
+    /// What the carrier said by itself, where it moves the voicemail.
+    pub fn hear(
+        &mut self,
+        hand_over: &mut HandOver,
+        effect: Effect,
+        words: &CarrierWords,
+        traits: DoubtTraits,
+        context: Context<'_>,
+    ) -> Result<(), Refused> {
+        if self.status == Status::Accepted {
+            // It is spoken of, so it has left whatever its call came to; now it stands at this one.
+            self.status = apply(self.status, Event::Claimed)?;
+            self.held = false;
+            self.carrier.clone_from(&hand_over.carrier);
+        }
+        match effect {
+            Effect::End(end) => self.word(end, words, context.now),
+            Effect::Take => self.taken(hand_over, traits, None, context),
+            Effect::GoBack(reason) => self.go_back(hand_over, reason, words, context.now),
+            Effect::Keep | Effect::Contradict => Ok(()),
+        }
+    }
+
+    /// The carrier had taken it and did not try, because our account is at fault: it waits for the account.
+    fn go_back(
+        &mut self,
+        hand_over: &mut HandOver,
+        reason: FailureReason,
+        words: &CarrierWords,
+        now: Time,
+    ) -> Result<(), Refused> {
+        let event = match self.status {
+            Status::Sent => Event::NotTried,
+            _ => Event::PutBack,
+        };
+        self.status = apply(self.status, event)?;
+        self.sent_time = None;
+        hand_over.is_void = true;
+        hand_over.doubt_time = None;
+        let why = format!("its carrier refuses our account ({})", reason.as_str());
+        self.look_again(with_words(&why, words), Duration::ZERO, now);
+        Ok(())
     }
 
     /// The carrier's word on how it ended.
@@ -430,16 +498,25 @@ impl Delivery {
         self.put_back(with_words(&why, words), wait, context.now)
     }
 
-    /// Stay in SENDING without a lease until the next repeat or question.
-    fn wait_in_doubt(
+    /// Stay in SENDING without a lease until the next repeat or question, or until the carrier's own word
+    /// is not waited for any more.
+    pub fn wait_in_doubt(
         &mut self,
         hand_over: &HandOver,
         traits: DoubtTraits,
         wait: Option<Duration>,
         context: Context<'_>,
     ) -> Result<(), Refused> {
-        if self.next_step(hand_over, traits, context) == doubt::Step::GiveUp {
-            return self.give_up(&CarrierWords::default(), context.now);
+        match self.next_step(hand_over, traits, context) {
+            doubt::Step::GiveUp => return self.give_up(&CarrierWords::default(), context.now),
+            doubt::Step::Wait => {
+                let since = hand_over.doubt_time.unwrap_or(context.now);
+                self.status_detail = "the outcome of the hand-over is unknown; the carrier's own word is waited for, and it is not sent again".to_owned();
+                self.lease_token = None;
+                self.next_time = Some(since.plus(context.rules.doubt_wait));
+                return Ok(());
+            }
+            doubt::Step::Repeat | doubt::Step::Ask => {}
         }
         let calls = self.attempt_count.max(1).unsigned_abs() + hand_over.asks.unsigned_abs();
         let last = u32::try_from(context.rules.retry.waits.len()).unwrap_or(u32::MAX);

@@ -68,21 +68,20 @@ fn sending() -> (Delivery, HandOver) {
         create_time: at(0),
         turn: 1,
         refused_round: None,
+        token_hash: None,
+        is_void: false,
     };
     (delivery, hand_over)
 }
 
-const NEITHER: DoubtTraits = DoubtTraits {
-    repeatable_for: None,
-    askable: false,
-};
+const NEITHER: DoubtTraits = DoubtTraits::NONE;
 const ASKABLE: DoubtTraits = DoubtTraits {
-    repeatable_for: None,
     askable: true,
+    ..DoubtTraits::NONE
 };
 const REPEATABLE: DoubtTraits = DoubtTraits {
     repeatable_for: Some(Duration::from_secs(3_600)),
-    askable: false,
+    ..DoubtTraits::NONE
 };
 
 fn record(

@@ -13,6 +13,17 @@ pub struct DoubtTraits {
     pub repeatable_for: Option<Duration>,
     /// The carrier can be asked what became of it.
     pub askable: bool,
+    /// The carrier says by itself what became of it, so waiting for that is of use.
+    pub word_comes: bool,
+}
+
+impl DoubtTraits {
+    /// Nothing may be done, and nothing more is heard.
+    pub const NONE: DoubtTraits = DoubtTraits {
+        repeatable_for: None,
+        askable: false,
+        word_comes: false,
+    };
 }
 
 /// The next step for a hand-over in doubt.
@@ -22,7 +33,9 @@ pub enum Step {
     Repeat,
     /// Ask, then decide.
     Ask,
-    /// Neither is possible: UNCONFIRMED, never again.
+    /// Wait for the carrier's own word.
+    Wait,
+    /// Nothing is possible (any more): UNCONFIRMED, never again.
     GiveUp,
 }
 
@@ -31,6 +44,7 @@ pub fn next_step(traits: DoubtTraits, handed_over: Time, now: Time) -> Step {
     match traits.repeatable_for {
         Some(memory) if now.since(handed_over) < memory => Step::Repeat,
         _ if traits.askable => Step::Ask,
+        _ if traits.word_comes => Step::Wait,
         _ => Step::GiveUp,
     }
 }
@@ -43,46 +57,37 @@ mod tests {
     fn a_repeat_is_allowed_only_within_the_carriers_memory() {
         let start = Time::from_micros(1_000_000);
         let hour = Duration::from_secs(3_600);
-        let traits = |askable| DoubtTraits {
+        let traits = |askable, word_comes| DoubtTraits {
             repeatable_for: Some(hour),
             askable,
+            word_comes,
         };
         let micro = Duration::from_micros(1);
-        assert_eq!(
-            next_step(traits(false), start, start.plus(hour).minus(micro)),
-            Step::Repeat
-        );
-        assert_eq!(
-            next_step(traits(false), start, start.plus(hour)),
-            Step::GiveUp
-        );
-        assert_eq!(next_step(traits(true), start, start.plus(hour)), Step::Ask);
+        let just_within = start.plus(hour).minus(micro);
+        let over = start.plus(hour);
+        for (askable, word_comes, then) in [
+            (false, false, Step::GiveUp),
+            (false, true, Step::Wait),
+            (true, false, Step::Ask),
+            (true, true, Step::Ask),
+        ] {
+            let traits = traits(askable, word_comes);
+            assert_eq!(next_step(traits, start, just_within), Step::Repeat);
+            assert_eq!(next_step(traits, start, over), then);
+        }
     }
 
     #[test]
-    fn what_can_neither_be_repeated_nor_asked_is_given_up_at_once() {
+    fn what_can_neither_be_repeated_nor_asked_nor_waited_for_is_given_up_at_once() {
         let now = Time::EPOCH;
-        assert_eq!(
-            next_step(
-                DoubtTraits {
-                    repeatable_for: None,
-                    askable: false
-                },
-                now,
-                now
-            ),
-            Step::GiveUp
-        );
-        assert_eq!(
-            next_step(
-                DoubtTraits {
-                    repeatable_for: None,
-                    askable: true
-                },
-                now,
-                now
-            ),
-            Step::Ask
-        );
+        assert_eq!(next_step(DoubtTraits::NONE, now, now), Step::GiveUp);
+        for (askable, word_comes, step) in [(true, false, Step::Ask), (false, true, Step::Wait)] {
+            let traits = DoubtTraits {
+                askable,
+                word_comes,
+                ..DoubtTraits::NONE
+            };
+            assert_eq!(next_step(traits, now, now), step);
+        }
     }
 }

@@ -8,6 +8,7 @@ pub mod doubt;
 pub mod failure;
 pub mod ids;
 pub mod labels;
+pub mod links;
 pub mod names;
 pub mod pace;
 pub mod phone;
@@ -21,6 +22,7 @@ pub mod time;
 pub mod turns;
 pub mod use_case;
 pub mod voicemail;
+pub mod word;
 
 /// Bytes as lower-case hexadecimal.
 pub fn hex(bytes: &[u8]) -> String {

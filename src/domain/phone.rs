@@ -31,6 +31,41 @@ pub enum PhoneError {
 pub struct PhoneRules {
     default_region: namba::Region,
     allowed: Vec<namba::Region>,
+    also_valid: Vec<Range>,
+}
+
+/// Numbers that pass whatever the rules say: one, or all that begin so.
+#[derive(Debug, Clone)]
+struct Range {
+    start: String,
+    is_open: bool,
+}
+
+/// Digits that the beginning of a range needs, so that none covers a country.
+const RANGE_DIGITS_MIN: usize = 5;
+
+impl Range {
+    fn parse(text: &str) -> Option<Range> {
+        let (start, is_open) = match text.strip_suffix('*') {
+            Some(start) => (start, true),
+            None => (text, false),
+        };
+        let digits = start.strip_prefix('+')?;
+        let is_number = digits.bytes().all(|b| b.is_ascii_digit()) && !digits.starts_with('0');
+        let shortest = if is_open { RANGE_DIGITS_MIN } else { 8 };
+        let is_good = is_number && (shortest..=15).contains(&digits.len());
+        is_good.then(|| Range {
+            start: start.to_owned(),
+            is_open,
+        })
+    }
+
+    fn covers(&self, e164: &str) -> bool {
+        match self.is_open {
+            true => e164.starts_with(&self.start),
+            false => e164 == self.start,
+        }
+    }
 }
 
 /// Characters of a number as written, with its spaces and brackets; more is refused unread.
@@ -46,6 +81,17 @@ impl PhoneRules {
                 .iter()
                 .map(|c| region(c))
                 .collect::<Result<_, _>>()?,
+            also_valid: Vec::new(),
+        })
+    }
+
+    /// With these numbers besides, such as those of a carrier's simulator, which are no valid numbers:
+    /// `+15550010001`, or `+1555001*` for all that begin so. What is no such range is given back.
+    pub fn also_valid(self, ranges: &[String]) -> Result<PhoneRules, String> {
+        let parse = |text: &String| Range::parse(text).ok_or_else(|| text.clone());
+        Ok(PhoneRules {
+            also_valid: ranges.iter().map(parse).collect::<Result<_, _>>()?,
+            ..self
         })
     }
 
@@ -62,6 +108,9 @@ impl PhoneRules {
         };
         if text.len() > TEXT_MAX {
             return Err(invalid());
+        }
+        if let Some(number) = self.listed(text) {
+            return Ok(number);
         }
         let parsed = namba::parse_in(self.default_region, text).map_err(|_| invalid())?;
         if parsed.extension().is_some() {
@@ -85,6 +134,17 @@ impl PhoneRules {
             Some(region) if parsed.is_valid_for(region) => Err(self.not_allowed(region.as_str())),
             _ => Err(invalid()),
         }
+    }
+
+    /// The number, where it is written in E.164 (spaces and the like left out) and listed.
+    fn listed(&self, text: &str) -> Option<PhoneNumber> {
+        let is_filling = |c: char| matches!(c, ' ' | '-' | '.' | '(' | ')');
+        let e164: String = text.chars().filter(|c| !is_filling(*c)).collect();
+        let digits = e164.strip_prefix('+')?;
+        let is_number =
+            (8..=15).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
+        let is_listed = is_number && self.also_valid.iter().any(|range| range.covers(&e164));
+        is_listed.then_some(PhoneNumber(e164))
     }
 
     fn not_allowed(&self, country: &str) -> PhoneError {
@@ -131,6 +191,13 @@ impl PhoneNumber {
             .strip_prefix("+1")
             .filter(|national| national.len() == 10)
     }
+}
+
+/// The last ten digits, by which numbers of the North American plan are the same however a carrier
+/// writes them.
+pub fn last_ten(text: &str) -> String {
+    let digits: Vec<char> = text.chars().filter(char::is_ascii_digit).collect();
+    digits[digits.len().saturating_sub(10)..].iter().collect()
 }
 
 impl fmt::Debug for PhoneNumber {
@@ -217,6 +284,47 @@ mod tests {
             canada.parse("+12125550123"),
             Err(PhoneError::CountryNotAllowed { .. })
         ));
+    }
+
+    #[test]
+    fn listed_ranges_pass_and_nothing_else_does() {
+        let ranges = |ranges: &[&str]| {
+            let ranges: Vec<String> = ranges.iter().map(|it| (*it).to_owned()).collect();
+            us().also_valid(&ranges)
+        };
+        assert!(us().parse("+15550010001").is_err());
+        let rules = ranges(&["+1555001*", "+12025550100"]).expect("ranges");
+        for (text, e164) in [
+            ("+15550010001", "+15550010001"),
+            ("+1 (555) 001-0099", "+15550010099"),
+            ("+12125550123", "+12125550123"),
+        ] {
+            assert_eq!(rules.parse(text).expect(text).e164(), e164);
+        }
+        for text in [
+            "5550010001",
+            "+15550020001",
+            "+1555001",
+            "+1555001000100010001",
+            "+1555001x",
+        ] {
+            assert!(rules.parse(text).is_err(), "{text}");
+        }
+        for (text, is_range) in [
+            ("+15550*", true),
+            ("+1555*", false),
+            ("+12345678", true),
+            ("+1234567", false),
+            ("+123456789012345", true),
+            ("+1234567890123456", false),
+            ("1555001*", false),
+            ("+0555001*", false),
+            ("+1555*001*", false),
+            ("*", false),
+            ("", false),
+        ] {
+            assert_eq!(ranges(&[text]).is_ok(), is_range, "{text}");
+        }
     }
 
     #[test]

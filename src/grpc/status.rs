@@ -396,6 +396,12 @@ fn precondition_of_change(error: &OpError) -> Wire {
         )
         .with("carriers", name)
         .with("configured", known.replace(", ", ",")),
+        OpError::HealthInformationForbidden { setup_id, carriers } => failed(
+            ErrorReason::HealthInformationForbidden,
+            format!("the use case's purpose is HEALTHCARE, and no carrier of setup `{setup_id}` ({carriers}) may be given health information. Name the agreement with the carrier in the configuration (baa_reference), or use another setup"),
+        )
+        .with("setup_id", setup_id)
+        .with("carriers", carriers.replace(", ", ",")),
         other => internal(&other.to_string()),
     }
 }

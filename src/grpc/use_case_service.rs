@@ -65,7 +65,7 @@ impl UseCaseService for UseCases {
         refuse_blind_repeat(&metadata, repeat).map_err(|error| to_status(error, repeat))?;
         let done = self
             .0
-            .write(move |api, tx| use_cases::create(tx, api.workspace, &new))
+            .write(move |api, tx| use_cases::create(tx, api.workspace, &new, &api.registry))
             .await;
         let to_response = |use_case| pb::CreateUseCaseResponse {
             use_case: Some(to_use_case(use_case)),
@@ -107,7 +107,9 @@ impl UseCaseService for UseCases {
         let done = async {
             let (id, change) = use_case_change(request.into_inner(), &self.0.numbers)?;
             self.0
-                .write(move |api, tx| use_cases::update(tx, api.workspace, id, change))
+                .write(move |api, tx| {
+                    use_cases::update(tx, api.workspace, id, change, &api.registry)
+                })
                 .await
         };
         let to_response = |use_case| pb::UpdateUseCaseResponse {

@@ -1,62 +1,73 @@
-//! The two HTTP sides: admin (/livez, /readyz, /metrics) and public, which is there for carriers
-//! that call back or fetch audio. None of today's carriers does, so the public side answers 404.
+//! HTTP beside gRPC: the admin side (is it alive, is it ready, metrics), and the public side, on
+//! which carriers call back and fetch audio. All routes stand here.
+
+mod admin;
+mod audio;
+mod callbacks;
+mod serve;
+mod strangers;
 
 use axum::Router;
-use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{any, get, post};
 
-use crate::intake::Uploads;
-use crate::readiness::Readiness;
-use crate::telemetry::Metrics;
+pub use admin::Admin;
+pub use callbacks::{Ears, LeftOver};
+pub use serve::serve_public;
+pub use strangers::Strangers;
 
+use crate::domain::links::{LinkKeys, TokenKey};
+use crate::storage::Store;
+
+/// What the public side is made of.
 #[derive(Clone)]
-pub struct Admin {
-    pub readiness: Readiness,
-    pub metrics: Metrics,
-    pub uploads: Uploads,
+pub struct Public {
+    pub store: Store,
+    pub ears: Ears,
+    pub tokens: TokenKey,
+    pub links: LinkKeys,
+    pub strangers: Strangers,
+    /// At once.
+    pub downloads: audio::Downloads,
+}
+
+impl Public {
+    pub fn new(store: Store, ears: Ears, tokens: TokenKey, links: LinkKeys) -> Public {
+        Public {
+            strangers: Strangers::new(ears.metrics.clone()),
+            downloads: audio::Downloads::default(),
+            store,
+            ears,
+            tokens,
+            links,
+        }
+    }
 }
 
 /// The routes of the admin side.
 pub fn admin(admin: Admin) -> Router {
     Router::new()
         .route("/livez", get(|| async { "alive\n" }))
-        .route("/readyz", get(readyz))
-        .route("/metrics", get(metrics))
+        .route("/readyz", get(admin::readyz))
+        .route("/metrics", get(admin::metrics))
         .with_state(admin)
 }
 
-/// The routes of the public side.
-pub fn public() -> Router {
-    Router::new().fallback(|| async { StatusCode::NOT_FOUND })
+/// The routes of the public side. Whatever is not known is an empty 404.
+pub fn public(public: Public) -> Router {
+    Router::new()
+        .route(
+            "/callbacks/{carrier}/{token}",
+            get(callbacks::callback).post(callbacks::callback),
+        )
+        .route("/webhooks/{carrier}", post(callbacks::webhook))
+        .route("/audio/{voicemail}/{file}", get(audio::audio))
+        .fallback(any(nothing))
+        .method_not_allowed_fallback(nothing)
+        .with_state(public)
 }
 
-/// 200, with the carriers that fail; or 503 with the reason.
-async fn readyz(State(admin): State<Admin>) -> Response {
-    let state = admin.readiness.state();
-    match (state.draining, state.database_fault) {
-        (true, _) => (StatusCode::SERVICE_UNAVAILABLE, "draining\n").into_response(),
-        (false, Some(why)) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")).into_response(),
-        (false, None) => {
-            let failing = state.failing_carriers.iter();
-            let lines: String = failing
-                .map(|carrier| format!("carrier `{carrier}` fails: its queue waits\n"))
-                .collect();
-            format!("ready\n{lines}").into_response()
-        }
-    }
-}
-
-async fn metrics(State(admin): State<Admin>) -> Response {
-    admin
-        .metrics
-        .uploads(admin.uploads.count(), admin.uploads.memory_used());
-    match admin.metrics.text() {
-        Ok(text) => {
-            let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-            ([(header::CONTENT_TYPE, kind)], text).into_response()
-        }
-        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
-    }
+async fn nothing() -> Response {
+    StatusCode::NOT_FOUND.into_response()
 }

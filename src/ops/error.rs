@@ -123,6 +123,8 @@ pub enum OpError {
     },
     #[error("a carrier is not in the configuration")]
     UnknownCarrier { name: String, known: String },
+    #[error("no carrier of the setup may have health information")]
+    HealthInformationForbidden { setup_id: SetupId, carriers: String },
     #[error("the queue is full")]
     QueueFull { allowed: u64 },
     #[error("audio is refused: {0}")]

@@ -2,6 +2,7 @@
 //! of work of the store, reads like the rule it carries out, and never sees tonic or diesel.
 
 pub mod audio;
+pub mod callbacks;
 pub mod deliver;
 pub mod error;
 pub mod fingerprint;

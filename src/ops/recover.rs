@@ -179,18 +179,15 @@ fn end_earlier_call(tx: &mut dyn Tx, voicemail: VoicemailId) -> Result<()> {
 impl Asking {
     /// Asks every carrier that may have it. It was never received only where all of them say so.
     async fn settle(&self, delivery: &Delivery) -> Result<Found> {
-        let (known, held) = (self.delivering.clone(), delivery.clone());
-        let plans = self
-            .store
-            .read(move |tx| hand_overs(tx, &known, &held))
-            .await?;
+        let held = delivery.clone();
+        let plans = self.store.read(move |tx| hand_overs(tx, &held)).await?;
         let mut all_deny = !plans.is_empty();
         for (hand_over, question) in plans {
             let (answer, words) = self.question(&hand_over, question).await;
             match answer {
                 Answer::NoAnswer => all_deny = false,
                 Answer::NeverReceived => {}
-                Answer::Ended(_) | Answer::Pending { .. } => {
+                Answer::Ended(_) | Answer::NotTried(_) | Answer::Pending { .. } => {
                     let (delivering, held) = (self.delivering.clone(), delivery.clone());
                     let record = move |tx: &mut dyn Tx| {
                         record(tx, &delivering, &held, hand_over, &answer, &words)
@@ -218,7 +215,9 @@ impl Asking {
         let Some(carrier) = self.delivering.registry.find(name) else {
             return no_answer();
         };
-        let is_askable = carrier.doubt_traits(recipient).askable;
+        let is_askable = carrier
+            .doubt_traits(recipient, &hand_over.reference)
+            .askable;
         let silent = || self.silent.lock().unwrap_or_else(PoisonError::into_inner);
         if !is_askable || silent().get(name).copied().unwrap_or(0) >= SILENT_AFTER {
             return no_answer();
@@ -256,11 +255,7 @@ fn release(tx: &mut dyn Tx, held: &Delivery) -> Result<()> {
 /// The hand-overs that carriers may know, with the question about each: those that the backup holds,
 /// and for each other carrier of the setup its first one, which has the id that it had then, because
 /// that is derived.
-fn hand_overs(
-    tx: &mut dyn Tx,
-    delivering: &Delivering,
-    delivery: &Delivery,
-) -> Result<Vec<(HandOver, Question)>> {
+fn hand_overs(tx: &mut dyn Tx, delivery: &Delivery) -> Result<Vec<(HandOver, Question)>> {
     let now = tx.now()?;
     let message = deliver::message(tx, delivery)?;
     let mut hand_overs = tx.hand_overs(delivery.voicemail_id)?;
@@ -269,7 +264,6 @@ fn hand_overs(
         if hand_overs.iter().any(|known| known.carrier == name) {
             continue;
         }
-        let carrier = delivering.registry.find(&name);
         let turn = hand_overs.last().map_or(1, |last| last.turn + 1);
         hand_overs.push(HandOver {
             id: HandOverId::derive(delivery.voicemail_id, &name, 1),
@@ -277,13 +271,16 @@ fn hand_overs(
             voicemail_id: delivery.voicemail_id,
             number: 1,
             carrier: name,
-            request: carrier.map_or(Vec::new(), |carrier| carrier.request(&message)),
+            // It is known no more.
+            request: Vec::new(),
+            token_hash: None,
             reference: String::new(),
             doubt_time: None,
             asks: 0,
             create_time: now,
             turn,
             refused_round: None,
+            is_void: false,
         });
     }
     let question = |hand_over: &HandOver| Question {
@@ -321,7 +318,7 @@ fn record(
         chance: 0.5,
         others: Others::None,
     };
-    let traits = delivering.traits(&hand_over.carrier, &delivery.recipient);
+    let traits = delivering.traits(&hand_over, &delivery.recipient);
     if delivery.status == Status::Accepted {
         delivery
             .claim(LeaseToken::generate(), now)

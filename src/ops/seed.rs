@@ -66,7 +66,7 @@ pub fn seed(
         opt_out_phone_number: None,
         request_id: None,
     };
-    let use_case = use_cases::create(tx, workspace, &use_case)?;
+    let use_case = use_cases::create(tx, workspace, &use_case, registry)?;
     for number in NUMBERS {
         let number = NewNumber {
             setup_id: setup.id,

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::error::{OpError, Resource, Result, Violation};
 use super::fingerprint::Fingerprint;
 use super::queue::QueueGauge;
+use super::setups::check_purpose;
 use crate::carrier::Registry;
 use crate::domain::ids::{AudioId, UseCaseId, VoicemailId, WorkspaceId};
 use crate::domain::labels::Labels;
@@ -265,12 +266,16 @@ fn check_preconditions(
         .find_setup(accepting.workspace, use_case.setup_id, lock)?
         .ok_or(OpError::NotFound(Resource::Setup, use_case.setup_id.uuid()))?;
     match setup.status {
-        SetupStatus::Approved => Ok(setup),
-        SetupStatus::Pending | SetupStatus::Suspended => Err(OpError::SetupNotApproved {
-            setup_id: setup.id,
-            status: setup.status,
-        }),
+        SetupStatus::Approved => {}
+        SetupStatus::Pending | SetupStatus::Suspended => {
+            return Err(OpError::SetupNotApproved {
+                setup_id: setup.id,
+                status: setup.status,
+            });
+        }
     }
+    check_purpose(&setup, use_case.purpose, accepting.registry)?;
+    Ok(setup)
 }
 
 fn choose_sender(

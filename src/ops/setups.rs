@@ -6,6 +6,7 @@ use crate::carrier::Registry;
 use crate::domain::breaker::Breaker;
 use crate::domain::ids::{SetupId, WorkspaceId};
 use crate::domain::telephony::{Pause, PauseReason, Setup, SetupStatus, status_after_carriers};
+use crate::domain::use_case::Purpose;
 use crate::storage::{CreateRequest, Lock, Tx};
 
 /// What a caller gives of a setup, well-formed.
@@ -264,6 +265,27 @@ fn failing(setup: &Setup, registry: &Registry, breakers: &[Breaker]) -> Option<P
         carrier: first.carrier.clone(),
         since: first.since,
     })
+}
+
+/// Refuses a use case about health care where none of the setup's carriers may have health information.
+/// Carriers that are not in the configuration are judged when they are.
+pub fn check_purpose(setup: &Setup, purpose: Option<Purpose>, registry: &Registry) -> Result<()> {
+    let is_known = |name: &&String| registry.find(name).is_some();
+    let known: Vec<&String> = setup.carriers.iter().filter(is_known).collect();
+    let may_have_it = |name: &&String| registry.may_have_health_information(name);
+    let is_refused =
+        purpose == Some(Purpose::Healthcare) && !known.is_empty() && !known.iter().any(may_have_it);
+    match is_refused {
+        false => Ok(()),
+        true => Err(OpError::HealthInformationForbidden {
+            setup_id: setup.id,
+            carriers: known
+                .into_iter()
+                .map(String::as_str)
+                .collect::<Vec<_>>()
+                .join(", "),
+        }),
+    }
 }
 
 pub fn find(tx: &mut dyn Tx, workspace: WorkspaceId, id: SetupId, lock: Lock) -> Result<Setup> {

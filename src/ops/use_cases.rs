@@ -2,7 +2,8 @@
 
 use super::error::{OpError, Resource, Result};
 use super::fingerprint::Fingerprint;
-use super::setups::{find_created, note_created};
+use super::setups::{self, find_created, note_created};
+use crate::carrier::Registry;
 use crate::domain::ids::{PhoneNumberId, SetupId, UseCaseId, WorkspaceId};
 use crate::domain::phone::PhoneNumber;
 use crate::domain::telephony::SetupStatus;
@@ -35,7 +36,12 @@ pub struct UseCaseChange {
 const KIND: &str = "use_case";
 
 /// Needs an approved setup; (entity_name, name, channel) is unique among the living.
-pub fn create(tx: &mut dyn Tx, workspace: WorkspaceId, new: &NewUseCase) -> Result<UseCase> {
+pub fn create(
+    tx: &mut dyn Tx,
+    workspace: WorkspaceId,
+    new: &NewUseCase,
+    registry: &Registry,
+) -> Result<UseCase> {
     let e164 = |number: &Option<PhoneNumber>| number.as_ref().map(|n| n.e164().to_owned());
     let content = Fingerprint::default()
         .part((new.channel as i16).to_be_bytes())
@@ -50,13 +56,14 @@ pub fn create(tx: &mut dyn Tx, workspace: WorkspaceId, new: &NewUseCase) -> Resu
     if let Some(known) = find_created(tx, workspace, KIND, new.request_id.as_deref(), &content)? {
         return get(tx, workspace, known.into());
     }
-    let setup = super::setups::find(tx, workspace, new.setup_id, Lock::Present)?;
+    let setup = setups::find(tx, workspace, new.setup_id, Lock::Present)?;
     if setup.status != SetupStatus::Approved {
         return Err(OpError::SetupNotApproved {
             setup_id: setup.id,
             status: setup.status,
         });
     }
+    setups::check_purpose(&setup, new.purpose, registry)?;
     let now = tx.now()?;
     let use_case = UseCase {
         id: UseCaseId::generate(),
@@ -95,6 +102,7 @@ pub fn update(
     workspace: WorkspaceId,
     id: UseCaseId,
     change: UseCaseChange,
+    registry: &Registry,
 ) -> Result<UseCase> {
     let mut use_case = find(tx, workspace, id, Lock::Change)?;
     if let Some(entity_name) = change.entity_name {
@@ -107,6 +115,8 @@ pub fn update(
         use_case.description = description;
     }
     if let Some(purpose) = change.purpose {
+        let setup = setups::find(tx, workspace, use_case.setup_id, Lock::Present)?;
+        setups::check_purpose(&setup, purpose, registry)?;
         use_case.purpose = purpose;
     }
     if let Some(number) = change.callback_phone_number {

@@ -8,6 +8,10 @@ macro_rules! schema {
         }
 
         diesel::table! {
+            workspaces (id) { id -> BigInt, name -> Text, }
+        }
+
+        diesel::table! {
             setups (id) {
                 id -> $id,
                 workspace_id -> BigInt,
@@ -167,6 +171,8 @@ macro_rules! schema {
                 number -> Integer,
                 turn -> Integer,
                 refused_round -> Nullable<Integer>,
+                token_hash -> Nullable<Binary>,
+                void -> Bool,
             }
         }
 
@@ -185,6 +191,41 @@ macro_rules! schema {
                 carrier_code -> Text,
                 carrier_detail -> Text,
                 late_outcome -> Text,
+                cost_micros -> Nullable<BigInt>,
+                cost_currency -> Text,
+            }
+        }
+
+        diesel::table! {
+            carrier_uploads (account, audio_id) {
+                account -> Text,
+                audio_id -> $id,
+                reference -> Text,
+                create_time -> $ts,
+            }
+        }
+
+        diesel::table! {
+            callbacks (hand_over_id, number) {
+                hand_over_id -> $id,
+                number -> Integer,
+                workspace_id -> BigInt,
+                receive_time -> $ts,
+                content_type -> Text,
+                query -> Text,
+                body -> Binary,
+                said -> Nullable<Text>,
+            }
+        }
+
+        diesel::table! {
+            webhook_events (carrier, event_id) {
+                carrier -> Text,
+                event_id -> Text,
+                receive_time -> $ts,
+                body -> Binary,
+                hand_over_id -> Nullable<$id>,
+                said -> Text,
             }
         }
 
@@ -192,7 +233,7 @@ macro_rules! schema {
         diesel::joinable!(use_case_phone_numbers -> phone_numbers (phone_number_id));
         diesel::allow_tables_to_appear_in_same_query!(
             setups, phone_numbers, use_cases, use_case_phone_numbers, audios, audio_bytes,
-            voicemails, voicemail_labels, hand_overs, attempts,
+            voicemails, voicemail_labels, hand_overs, attempts, callbacks,
         );
     };
 }

@@ -32,6 +32,7 @@ pub trait Tx:
     + ReportStore
     + QueueStore
     + DeliveryStore
+    + CarrierStore
     + RecoveryStore
 {
     /// The store's time, the same throughout a write.
@@ -381,7 +382,10 @@ pub trait DeliveryStore {
     fn last_hand_over(&mut self, voicemail: VoicemailId) -> Result<Option<HandOver>>;
     /// All of them, in the order of their turns.
     fn hand_overs(&mut self, voicemail: VoicemailId) -> Result<Vec<HandOver>>;
+    /// Writes all that changes but the request.
     fn save_hand_over(&mut self, hand_over: &HandOver) -> Result<()>;
+    /// Writes the request and the token of one that had none.
+    fn save_request(&mut self, hand_over: &HandOver) -> Result<()>;
     fn insert_attempt(&mut self, attempt: &NewAttempt) -> Result<()>;
     /// Writes the end of an attempt that has none; says whether it had none.
     fn end_attempt(
@@ -397,6 +401,92 @@ pub trait DeliveryStore {
         number: i32,
         late_outcome: &str,
     ) -> Result<()>;
+}
+
+/// What carriers say by themselves, and what they were given once for all. Rows of all workspaces.
+pub trait CarrierStore {
+    fn find_hand_over(&mut self, id: HandOverId) -> Result<Option<HandOver>>;
+    /// The hand-over to this carrier whose token has this hash; others wait who look for the same one
+    /// to keep a callback.
+    fn hand_over_by_token(
+        &mut self,
+        carrier: &str,
+        token_hash: &[u8; 32],
+    ) -> Result<Option<HandOver>>;
+    /// Hand-overs that this carrier gave this id; at most two, which says that it names none.
+    fn hand_overs_by_reference(&mut self, carrier: &str, reference: &str) -> Result<Vec<HandOver>>;
+    /// Hand-overs to this carrier and recipient since `since` of which word may still come: their
+    /// voicemails are SENDING, SENT or UNCONFIRMED. At most two, which says that there is more than one.
+    fn open_hand_overs(
+        &mut self,
+        carrier: &str,
+        recipient: &PhoneNumber,
+        since: Time,
+    ) -> Result<Vec<HandOver>>;
+    /// The audio of a voicemail, and since when that has ended so that nobody needs it any more.
+    fn linked_audio(&mut self, voicemail: VoicemailId) -> Result<Option<LinkedAudio>>;
+    /// The last attempt of a hand-over.
+    fn last_attempt(&mut self, hand_over: &HandOver) -> Result<Option<Attempt>>;
+    /// Writes the carrier's words, reason and cost of an attempt.
+    fn save_words(&mut self, voicemail: VoicemailId, attempt: &Attempt) -> Result<()>;
+
+    /// Keeps a callback before it is read, and gives its number; `None`, and nothing kept, where there
+    /// are `most` of the hand-over already.
+    fn keep_callback(
+        &mut self,
+        hand_over: &HandOver,
+        callback: &NewCallback,
+        most: i32,
+    ) -> Result<Option<i32>>;
+    fn set_callback_said(&mut self, hand_over: HandOverId, number: i32, said: &str) -> Result<()>;
+    /// Callbacks that were kept before `before` and never read, oldest first.
+    fn unread_callbacks(&mut self, before: Time, limit: i64) -> Result<Vec<UnreadCallback>>;
+
+    /// `false`, and nothing written, where the carrier's event is known.
+    fn insert_webhook_event(&mut self, event: &NewWebhookEvent) -> Result<bool>;
+    /// Drops events that came before `before`; at most `limit`.
+    fn drop_webhook_events(&mut self, before: Time, limit: i64) -> Result<usize>;
+
+    /// What the account's requests name this audio by, where it was given it.
+    fn find_upload(&mut self, account: &str, audio: AudioId) -> Result<Option<String>>;
+    /// The first one stands.
+    fn remember_upload(&mut self, account: &str, audio: AudioId, reference: &str) -> Result<()>;
+    fn forget_upload(&mut self, account: &str, audio: AudioId) -> Result<()>;
+}
+
+/// What a link to a voicemail's audio leads to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkedAudio {
+    pub audio: Audio,
+    pub status: Status,
+    pub end_time: Option<Time>,
+}
+
+/// A callback as it came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewCallback {
+    pub content_type: String,
+    pub query: String,
+    pub body: Vec<u8>,
+}
+
+/// A callback that was kept and not read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnreadCallback {
+    pub hand_over_id: HandOverId,
+    pub carrier: String,
+    pub number: i32,
+    pub callback: NewCallback,
+}
+
+/// An event of an account's webhook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewWebhookEvent {
+    pub carrier: String,
+    pub event_id: String,
+    pub body: Vec<u8>,
+    pub hand_over_id: Option<HandOverId>,
+    pub said: &'static str,
 }
 
 /// What counts for a setup's limits.

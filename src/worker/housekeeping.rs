@@ -1,10 +1,10 @@
 //! What has to be done now and then, apart from the delivery loop so that it holds nothing up:
-//! dropping audio that nobody uses, and the breakers of carriers that nobody uses. Of all processes on a
-//! database one does it at a time.
+//! dropping audio that nobody uses, old events of webhooks, and the breakers of carriers that nobody uses.
+//! Of all processes on a database one does it at a time.
 
 use std::time::Duration;
 
-use crate::ops::{OpError, Result, audio};
+use crate::ops::{OpError, Result, audio, callbacks};
 use crate::storage::{Store, Tx};
 
 /// Between two looks whether a sweep is due.
@@ -37,6 +37,7 @@ impl Housekeeping {
     /// Drops audio that nobody uses, batch by batch, where it is time and no other process does it;
     /// says how many. What a process that dies leaves is dropped by the next sweep.
     pub async fn sweep(&self) -> Result<usize> {
+        self.sweep_webhook_events().await?;
         let take = |tx: &mut dyn Tx| Ok::<_, OpError>(tx.take_sweep("unused_audio", SWEEP_EVERY)?);
         if !self.store.write(take).await? {
             return Ok(0);
@@ -52,6 +53,26 @@ impl Housekeeping {
             all += dropped;
             if i64::try_from(dropped).unwrap_or(0) < audio::DROPPED_AT_ONCE {
                 return Ok(all);
+            }
+        }
+    }
+
+    /// They are kept for as long as a repeat of one is known again.
+    async fn sweep_webhook_events(&self) -> Result<()> {
+        let take =
+            |tx: &mut dyn Tx| Ok::<_, OpError>(tx.take_sweep("webhook_events", SWEEP_EVERY)?);
+        if !self.store.write(take).await? {
+            return Ok(());
+        }
+        loop {
+            let drop_old = |tx: &mut dyn Tx| {
+                let before = tx.now()?.minus(callbacks::EVENTS_KEPT);
+                let most = callbacks::EVENTS_DROPPED_AT_ONCE;
+                Ok::<_, OpError>(tx.drop_webhook_events(before, most)?)
+            };
+            let dropped = self.store.write(drop_old).await?;
+            if i64::try_from(dropped).unwrap_or(0) < callbacks::EVENTS_DROPPED_AT_ONCE {
+                return Ok(());
             }
         }
     }

@@ -7,13 +7,14 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::Instrument;
 
-use crate::carrier::{Call, Question};
+use crate::carrier::{AudioWay, Call, Carrier, Question, Upload};
 use crate::chance::even_draw;
 use crate::config::WorkerConfig;
 use crate::crash;
 use crate::domain::attempt::{Answer, CarrierWords, Outcome};
 use crate::domain::breaker::{Failures, Sign};
 use crate::domain::delivery::Delivery;
+use crate::domain::failure::FailureReason;
 use crate::domain::ids::{AudioId, LeaseToken};
 use crate::domain::room::{Kind, Room};
 use crate::ops::Result;
@@ -38,6 +39,16 @@ pub struct Runner {
     /// The order in which use cases have their turns.
     round: Mutex<Round>,
     failures: Mutex<Failures>,
+}
+
+/// What came of giving a carrier the audio.
+enum Uploaded {
+    /// The request is made; the lease counts from then.
+    Ready(Box<CallPlan>, Instant),
+    /// The row is not ours any more.
+    Lost,
+    /// It did not take it; of the message nothing has left.
+    Not(Outcome, CarrierWords),
 }
 
 /// What a call came to is known and must not be lost: recording it is tried for this long.
@@ -122,9 +133,12 @@ impl Runner {
 
     async fn try_run(&self, task: &Task) -> Result<()> {
         // Read before the attempt is written, so that nothing can fail between that and the call.
+        let takes_audio = self.delivering.registry.any_takes_audio_in_call();
         let audio = match task.kind {
-            Kind::Send | Kind::Rescue => self.read_audio(task.delivery.audio_id).await?,
-            Kind::Ask => Vec::new(),
+            Kind::Send | Kind::Rescue if takes_audio => {
+                self.read_audio(task.delivery.audio_id).await?
+            }
+            Kind::Send | Kind::Rescue | Kind::Ask => Vec::new(),
         };
         let (delivering, held) = (self.delivering.clone(), task.clone());
         let chance = (self.chance)();
@@ -184,11 +198,26 @@ impl Runner {
                 "carrier `{name}` went away in the middle"
             )));
         };
-        // The call ends before another worker may take over, also where the commit was slow.
-        let end = started + self.delivering.lease * 3 / 4;
-        if Instant::now() + self.call_timeout > end {
+        if self.is_too_late(started) {
             return self.never_called(task).await;
         }
+        let (plan, started) = match plan.needs_upload() {
+            false => (plan, started),
+            true => match self.upload(carrier.as_ref(), &plan).await? {
+                Uploaded::Ready(plan, started) => (*plan, started),
+                Uploaded::Lost => return Ok(()),
+                Uploaded::Not(outcome, words) => {
+                    return self.record(plan, outcome, words).await;
+                }
+            },
+        };
+        if self.is_too_late(started) {
+            return self.never_called(task).await;
+        }
+        let audio = match carrier.audio_way() {
+            AudioWay::InCall => audio,
+            AudioWay::Link | AudioWay::Upload => Vec::new(),
+        };
         let call = Call {
             hand_over_id: plan.begun.hand_over.id,
             attempt_number: plan.attempt_number,
@@ -207,7 +236,56 @@ impl Runner {
         };
         let (outcome, words) = self.holding(&plan.begun.delivery, called).await;
         crash::point("call.answered");
-        self.metrics.attempt(&name, outcome.kind());
+        self.record(plan, outcome, words).await
+    }
+
+    /// The call ends before another worker may take over, also where a commit was slow.
+    fn is_too_late(&self, started: Instant) -> bool {
+        Instant::now() + self.call_timeout > started + self.delivering.lease * 3 / 4
+    }
+
+    /// Gives the carrier the audio that it has yet to be given; nothing of the message itself leaves.
+    async fn upload(&self, carrier: &dyn Carrier, plan: &CallPlan) -> Result<Uploaded> {
+        let begun = &plan.begun;
+        let upload = Upload {
+            sha256: begun.message.audio_sha256,
+            audio: self.read_audio(begun.delivery.audio_id).await?,
+            now: begun.now,
+        };
+        let given = tokio::time::timeout(self.call_timeout, carrier.upload(upload));
+        let given = async {
+            given.await.unwrap_or_else(|_| {
+                let outcome = Outcome::TryAgain {
+                    reason: FailureReason::CarrierTimeout,
+                    wait: None,
+                };
+                let words = "the audio was not taken within the time limit of a call";
+                Err((outcome, CarrierWords::new("", "", words)))
+            })
+        };
+        let reference = match self.holding(&begun.delivery, given).await {
+            Ok(reference) => reference,
+            Err((outcome, words)) => return Ok(Uploaded::Not(outcome, words)),
+        };
+        let started = Instant::now();
+        let (delivering, known) = (self.delivering.clone(), plan.clone());
+        let ready = self
+            .store
+            .write(move |tx| {
+                let ready = deliver::uploaded(tx, &delivering, &known, &reference);
+                crash::after("given.written", ready)
+            })
+            .await?;
+        crash::point("given.committed");
+        Ok(match ready {
+            Some(plan) => Uploaded::Ready(Box::new(plan), started),
+            None => Uploaded::Lost,
+        })
+    }
+
+    async fn record(&self, plan: CallPlan, outcome: Outcome, words: CarrierWords) -> Result<()> {
+        let name = &plan.begun.hand_over.carrier;
+        self.metrics.attempt(name, outcome.kind());
         tracing::debug!(carrier.name = %name, attempt.number = plan.attempt_number, outcome = ?outcome.kind(), "carrier answered");
         let chance = (self.chance)();
         let recorded = self.persist(|| {
@@ -293,7 +371,10 @@ impl Runner {
             message: plan.begun.message.clone(),
             now: plan.begun.now,
         };
-        let is_askable = carrier.doubt_traits(&plan.begun.delivery.recipient).askable;
+        let recipient = &plan.begun.delivery.recipient;
+        let is_askable = carrier
+            .doubt_traits(recipient, &plan.begun.hand_over.reference)
+            .askable;
         let asked = async {
             match is_askable {
                 true => carrier.ask(question).await,

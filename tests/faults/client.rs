@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use ringless::carrier::{BoxFuture, Call, Carrier, Message, Question};
+use ringless::carrier::{BoxFuture, Call, Carrier, Message, Particulars, Question};
 use ringless::crash;
 use ringless::domain::attempt::{Answer, CarrierWords, Outcome};
 use ringless::domain::doubt::DoubtTraits;
@@ -79,7 +79,7 @@ fn try_again(why: &str) -> (Outcome, CarrierWords) {
 
 impl Carrier for Client {
     /// A number drawn afresh stands in it, so that a request made anew can be told from the stored one.
-    fn request(&self, message: &Message) -> Vec<u8> {
+    fn request(&self, message: &Message, _particulars: &Particulars) -> Vec<u8> {
         let request = serde_json::json!({
             "voicemail": message.voicemail_id.to_string(),
             "sender": message.sender.e164(),
@@ -89,11 +89,12 @@ impl Carrier for Client {
         request.to_string().into_bytes()
     }
 
-    fn doubt_traits(&self, _recipient: &PhoneNumber) -> DoubtTraits {
+    fn doubt_traits(&self, _recipient: &PhoneNumber, _reference: &str) -> DoubtTraits {
         let is_repeatable = self.account == Account::Repeatable || self.lies;
         DoubtTraits {
             repeatable_for: is_repeatable.then_some(Duration::from_secs(86_400)),
             askable: self.account == Account::Askable,
+            word_comes: false,
         }
     }
 

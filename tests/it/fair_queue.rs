@@ -41,6 +41,7 @@ crate::on_both_databases!(
 /// Another use case of the scene's setup, with its numbers.
 async fn another_use_case(scene: &Scene) -> UseCaseId {
     let (setup_id, numbers) = (scene.setup_id, scene.number_ids.clone());
+    let registry = scene.registry.clone();
     let made = scene.test.store.write(move |tx| {
         let new = NewUseCase {
             channel: Channel::RinglessVoicemail,
@@ -53,7 +54,7 @@ async fn another_use_case(scene: &Scene) -> UseCaseId {
             opt_out_phone_number: None,
             request_id: None,
         };
-        let made = use_cases::create(tx, WORKSPACE, &new)?;
+        let made = use_cases::create(tx, WORKSPACE, &new, &registry)?;
         for number in numbers {
             use_cases::assign(tx, WORKSPACE, made.id, number)?;
         }

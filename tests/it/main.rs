@@ -3,7 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "a test that fails should say where")]
 
 mod support;
+#[path = "../vendors/mod.rs"]
+mod vendors;
 
+mod audio_links;
 mod caller_connections;
 mod database_trouble;
 mod delivery_in_doubt;
@@ -27,4 +30,7 @@ mod recovery;
 mod serving;
 mod store_audio;
 mod store_conformance;
+mod vendors_deliver;
+mod vendors_doubt;
+mod vendors_speak;
 mod wake;

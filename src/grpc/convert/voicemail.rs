@@ -127,6 +127,10 @@ fn to_attempt(attempt: Attempt) -> pb::Attempt {
         carrier_code: attempt.carrier_code,
         carrier_detail: attempt.carrier_detail,
         late_outcome: attempt.late_outcome,
+        cost: attempt.cost.map(|cost| pb::Cost {
+            micros: cost.micros,
+            currency_code: cost.currency,
+        }),
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::breaker::{Way, way};
 use super::claim::refused;
 use super::{Delivering, Task, readiness};
-use crate::carrier::Message;
+use crate::carrier::{AudioWay, Carrier, Message, Particulars};
 use crate::domain::attempt::{Attempt, CarrierWords, OutcomeKind};
 use crate::domain::delivery::{Context, Delivery, HandOver, Others};
 use crate::domain::doubt::Step;
@@ -16,6 +16,7 @@ use crate::domain::sender;
 use crate::domain::status::Status;
 use crate::domain::telephony::Setup;
 use crate::domain::time::Time;
+use crate::domain::use_case::Purpose;
 use crate::ops::error::{OpError, Result};
 use crate::storage::{AttemptEnd, Guard, Lock, NewAttempt, Tx};
 
@@ -48,6 +49,13 @@ pub struct CallPlan {
     pub attempt_number: i32,
     /// The carrier's breaker is open, and this call finds out whether it answers again.
     pub is_trial: bool,
+}
+
+impl CallPlan {
+    /// The carrier has yet to be given the audio; the request is made after that.
+    pub fn needs_upload(&self) -> bool {
+        self.begun.hand_over.request.is_empty()
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -128,7 +136,7 @@ fn send(
     match closed_until {
         Some(until) => put_off(tx, guard, delivery, until, context),
         None => {
-            let why = "its sender's number may not be used with any carrier of the setup; it waits";
+            let why = "no carrier of its setup may be used for it: its sender's number is not allowed with them, or its use case is about health care and they may not have health information; it waits";
             put_back(tx, guard, delivery, why.to_owned(), no_sender_wait, context)
         }
     }
@@ -201,13 +209,7 @@ pub fn never_called(tx: &mut dyn Tx, task: &Task) -> Result<()> {
     let ours =
         |attempt: &&Attempt| attempt.end_time.is_none() && attempt.number > held.attempt_count;
     if let Some(open) = attempts.last().filter(ours) {
-        let end = AttemptEnd {
-            end_time: now,
-            outcome: OutcomeKind::TryAgain,
-            failure_reason: None,
-            words: CarrierWords::new("", "", "the call was not made"),
-        };
-        tx.end_attempt(delivery.voicemail_id, open.number, &end)?;
+        end_uncalled(tx, &delivery, open.number, now)?;
     }
     match task.kind {
         Kind::Send => {
@@ -223,6 +225,18 @@ pub fn never_called(tx: &mut dyn Tx, task: &Task) -> Result<()> {
         }
     }
     Ok(tx.save_delivery(guard, &delivery)?)
+}
+
+/// The attempt was written down, and its call never made.
+fn end_uncalled(tx: &mut dyn Tx, delivery: &Delivery, number: i32, now: Time) -> Result<()> {
+    let end = AttemptEnd {
+        end_time: now,
+        outcome: OutcomeKind::TryAgain,
+        failure_reason: None,
+        words: CarrierWords::new("", "", "the call was not made"),
+    };
+    tx.end_attempt(delivery.voicemail_id, number, &end)?;
+    Ok(())
 }
 
 /// A row in SENDING that nobody holds. Without an attempt that was begun and not ended, and without
@@ -253,6 +267,12 @@ fn rescue(
             return done(tx, guard, delivery);
         }
     };
+    if let Some((number, _)) = open.filter(|_| hand_over.request.is_empty()) {
+        // The carrier had yet to be given the audio, so there was no request to be made.
+        end_uncalled(tx, &delivery, number, context.now)?;
+        let why = "its worker ended while the audio was handed over; it is handed over again";
+        return put_back(tx, guard, delivery, why.to_owned(), Duration::ZERO, context);
+    }
     if let Some((number, _)) = open {
         let words = CarrierWords::new("", "", "the worker ended during the call");
         let end = AttemptEnd {
@@ -270,7 +290,7 @@ fn rescue(
     };
     match delivery.next_step(
         &hand_over,
-        carrier.doubt_traits(&delivery.recipient),
+        carrier.doubt_traits(&delivery.recipient, &hand_over.reference),
         context,
     ) {
         Step::Repeat => plan_call(tx, delivering, guard, delivery, hand_over, false, context),
@@ -283,6 +303,13 @@ fn rescue(
             }
             delivery.lease_token = None;
             delivery.next_time = Some(arrived);
+            done(tx, guard, delivery)
+        }
+        Step::Wait => {
+            let traits = delivering.traits(&hand_over, &delivery.recipient);
+            delivery
+                .wait_in_doubt(&hand_over, traits, None, context)
+                .map_err(refused)?;
             done(tx, guard, delivery)
         }
         Step::GiveUp => {
@@ -407,7 +434,8 @@ fn choose_sender_again(
     }
 }
 
-/// The carriers of the setup that are configured and that the sender's number allows, in order.
+/// The carriers of the setup that are configured and may be used for it, in order: the sender's number
+/// allows them, and they may have health information where it is about that.
 pub(super) fn allowed_carriers(
     tx: &mut dyn Tx,
     delivering: &Delivering,
@@ -418,11 +446,21 @@ pub(super) fn allowed_carriers(
     let allows = |name: &String| sender.as_ref().is_some_and(|number| number.allows(name));
     let mut known = delivering.known(&setup.carriers);
     known.retain(allows);
+    let may_have_it = |name: &String| delivering.registry.may_have_health_information(name);
+    if !known.iter().all(may_have_it) && is_about_health_care(tx, delivery)? {
+        known.retain(may_have_it);
+    }
     Ok(known)
 }
 
-/// The hand-over to this carrier that is known, or its first one: it has its turn now. The carrier
-/// certainly does not have it, so a known one goes on under its key.
+/// One whose use case can't be found is taken for it.
+fn is_about_health_care(tx: &mut dyn Tx, delivery: &Delivery) -> Result<bool> {
+    let use_case = tx.find_use_case(delivery.workspace_id, delivery.use_case_id, Lock::None)?;
+    Ok(use_case.is_none_or(|it| it.purpose == Some(Purpose::Healthcare)))
+}
+
+/// The hand-over to this carrier that is known, or a new one: it has its turn now. The carrier
+/// certainly does not have it, so a known one goes on under its key, unless it is void.
 fn hand_over_to(
     tx: &mut dyn Tx,
     delivering: &Delivering,
@@ -432,35 +470,119 @@ fn hand_over_to(
     now: Time,
 ) -> Result<HandOver> {
     let last_turn = known.last().map_or(0, |hand_over| hand_over.turn);
-    let of_carrier = known.iter().rfind(|hand_over| hand_over.carrier == name);
-    if let Some(hand_over) = of_carrier {
+    let of_carrier = known.iter().filter(|hand_over| hand_over.carrier == name);
+    let last = of_carrier.max_by_key(|hand_over| hand_over.number);
+    if let Some(hand_over) = last.filter(|hand_over| !hand_over.is_void) {
         let mut hand_over = hand_over.clone();
         if hand_over.turn < last_turn {
             hand_over.turn = last_turn + 1;
             tx.save_hand_over(&hand_over)?;
         }
+        if hand_over.request.is_empty() {
+            make_request(tx, delivering, delivery, &mut hand_over)?;
+            tx.save_request(&hand_over)?;
+        }
         return Ok(hand_over);
     }
-    let carrier = delivering
-        .registry
-        .find(name)
-        .ok_or_else(|| OpError::Internal(format!("carrier `{name}` went away in the middle")))?;
-    let hand_over = HandOver {
-        id: HandOverId::derive(delivery.voicemail_id, name, 1),
+    let number = last.map_or(1, |hand_over| hand_over.number + 1);
+    let mut hand_over = HandOver {
+        id: HandOverId::derive(delivery.voicemail_id, name, number),
         workspace_id: delivery.workspace_id,
         voicemail_id: delivery.voicemail_id,
-        number: 1,
+        number,
         carrier: name.to_owned(),
-        request: carrier.request(&message(tx, delivery)?),
+        request: Vec::new(),
+        token_hash: None,
         reference: String::new(),
         doubt_time: None,
         asks: 0,
         create_time: now,
         turn: last_turn + 1,
         refused_round: None,
+        is_void: false,
     };
+    make_request(tx, delivering, delivery, &mut hand_over)?;
     tx.insert_hand_over(&hand_over)?;
     Ok(hand_over)
+}
+
+/// Makes the request of a hand-over, with a token of its own. It stays empty where the carrier has yet
+/// to be given the audio.
+fn make_request(
+    tx: &mut dyn Tx,
+    delivering: &Delivering,
+    delivery: &Delivery,
+    hand_over: &mut HandOver,
+) -> Result<()> {
+    let carrier = carrier_of(delivering, &hand_over.carrier)?;
+    let audio = match (carrier.audio_way(), &delivering.doors) {
+        (AudioWay::InCall, _) => Some(String::new()),
+        (AudioWay::Upload, _) => tx.find_upload(&carrier.account(), delivery.audio_id)?,
+        (AudioWay::Link, Some(doors)) => {
+            // It may be handed over until it expires, and be fetched until no word is waited for any more.
+            let now = tx.now()?;
+            let last_call = delivery.expire_time.max(now);
+            let until = last_call.plus(delivering.rules.no_word_deadline);
+            Some(doors.audio_url(delivery.voicemail_id, until))
+        }
+        (AudioWay::Link, None) => {
+            let why = format!(
+                "carrier `{}` fetches audio, and there is no public URL",
+                hand_over.carrier
+            );
+            return Err(OpError::Internal(why));
+        }
+    };
+    let Some(audio) = audio else {
+        return Ok(());
+    };
+    let mut callback_url = String::new();
+    if let Some(doors) = &delivering.doors {
+        let token = doors.new_token(&hand_over.carrier);
+        callback_url = doors.callback_url(&hand_over.carrier, &token);
+        hand_over.token_hash = Some(token.hash());
+    }
+    let particulars = Particulars {
+        hand_over_id: hand_over.id,
+        callback_url,
+        audio,
+    };
+    hand_over.request = carrier.request(&message(tx, delivery)?, &particulars);
+    Ok(())
+}
+
+fn carrier_of<'d>(delivering: &'d Delivering, name: &str) -> Result<&'d dyn Carrier> {
+    match delivering.registry.find(name) {
+        Some(carrier) => Ok(carrier.as_ref()),
+        None => Err(OpError::Internal(format!(
+            "carrier `{name}` went away in the middle"
+        ))),
+    }
+}
+
+/// The carrier has been given the audio, and names it so from now on: the request can be made. `None`:
+/// the row is not ours any more.
+pub fn uploaded(
+    tx: &mut dyn Tx,
+    delivering: &Delivering,
+    plan: &CallPlan,
+    reference: &str,
+) -> Result<Option<CallPlan>> {
+    let mut begun = plan.begun.clone();
+    let account = carrier_of(delivering, &begun.hand_over.carrier)?.account();
+    tx.remember_upload(&account, begun.delivery.audio_id, reference)?;
+    let guard = Guard::of(&begun.delivery);
+    begun.now = tx.now()?;
+    begun.delivery.next_time = Some(begun.now.plus(delivering.lease));
+    if !tx.renew_lease(guard, begun.now.plus(delivering.lease))? {
+        return Ok(None);
+    }
+    make_request(tx, delivering, &begun.delivery, &mut begun.hand_over)?;
+    tx.save_request(&begun.hand_over)?;
+    Ok(Some(CallPlan {
+        begun,
+        ..plan.clone()
+    }))
 }
 
 /// The worker still works on it: its lease is counted anew. `false`: it was lost.

@@ -142,8 +142,7 @@ fn questions(
     };
     for mut delivery in tx.due_questions(limit(free))? {
         let guard = Guard::of(&delivery);
-        let traits = delivering.traits(&delivery.carrier, &delivery.recipient);
-        if delivery.is_past_deadline(context) && !traits.askable {
+        if delivery.is_past_deadline(context) && !can_be_asked(tx, delivering, &delivery)? {
             delivery.no_word(now).map_err(refused)?;
             tx.save_delivery(guard, &delivery)?;
             claimed.ended.push(delivery);
@@ -159,6 +158,12 @@ fn questions(
     }
     claimed.look_at(tx.next_question()?);
     Ok(())
+}
+
+fn can_be_asked(tx: &mut dyn Tx, delivering: &Delivering, delivery: &Delivery) -> Result<bool> {
+    let hand_over = tx.last_hand_over(delivery.voicemail_id)?;
+    let traits = |hand_over| delivering.traits(&hand_over, &delivery.recipient);
+    Ok(hand_over.is_some_and(|hand_over| traits(hand_over).askable))
 }
 
 /// Takes what waits, lane by lane in turn, until there is no more or no more room.

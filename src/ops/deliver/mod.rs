@@ -4,22 +4,25 @@
 mod begin;
 mod breaker;
 mod claim;
+mod hear;
 mod limits;
 mod record;
 
 pub(super) use begin::message;
-pub use begin::{Begun, CallPlan, NextMove, QuestionPlan, begin, never_called, renew};
+pub use begin::{Begun, CallPlan, NextMove, QuestionPlan, begin, never_called, renew, uploaded};
 pub use breaker::{end_trial, trip};
 pub(super) use claim::refused;
 pub use claim::{Claimed, Round, Task, claim};
+pub use hear::{Heard, hear};
 pub use record::{Recorded, record_answer, record_outcome};
 
 use std::time::Duration;
 
 use super::error::Result;
 use crate::carrier::Registry;
-use crate::domain::delivery::{Delivery, Rules};
+use crate::domain::delivery::{Delivery, HandOver, Rules};
 use crate::domain::doubt::DoubtTraits;
+use crate::domain::links::Doors;
 use crate::domain::phone::PhoneNumber;
 use crate::domain::telephony::Setup;
 use crate::storage::{Error, Lock, Tx};
@@ -34,6 +37,8 @@ pub struct Delivering {
     pub rules: Rules,
     /// A claim holds for this long without word from its worker.
     pub lease: Duration,
+    /// Where carriers reach us; none where they can't.
+    pub doors: Option<Doors>,
 }
 
 /// May this voicemail's setup send now? Else why it waits.
@@ -61,15 +66,12 @@ fn readiness(
 }
 
 impl Delivering {
-    /// What a carrier allows where the outcome of a call is unknown; one that is not in the configuration
-    /// (any more) allows nothing.
-    pub fn traits(&self, carrier: &str, recipient: &PhoneNumber) -> DoubtTraits {
-        match self.registry.find(carrier) {
-            Some(carrier) => carrier.doubt_traits(recipient),
-            None => DoubtTraits {
-                repeatable_for: None,
-                askable: false,
-            },
+    /// What the carrier of a hand-over allows where the outcome of a call is unknown; one that is not in
+    /// the configuration (any more) allows nothing.
+    pub fn traits(&self, hand_over: &HandOver, recipient: &PhoneNumber) -> DoubtTraits {
+        match self.registry.find(&hand_over.carrier) {
+            Some(carrier) => carrier.doubt_traits(recipient, &hand_over.reference),
+            None => DoubtTraits::NONE,
         }
     }
 

@@ -7,6 +7,7 @@ use crate::domain::attempt::{Answer, Attempt, CarrierWords, Outcome, OutcomeKind
 use crate::domain::breaker::Breaker;
 use crate::domain::delivery::{Context, Delivery, HandOver, Others};
 use crate::domain::doubt::DoubtTraits;
+use crate::domain::failure::FailureReason;
 use crate::domain::ids::LeaseToken;
 use crate::domain::status::Status;
 use crate::domain::telephony::{Pause, PauseReason, Setup};
@@ -53,7 +54,6 @@ pub fn record_outcome(
             false => Others::None,
         },
     };
-    let traits = delivering.traits(&hand_over.carrier, &before.recipient);
     let end = AttemptEnd {
         end_time: now,
         outcome: outcome.kind(),
@@ -61,6 +61,8 @@ pub fn record_outcome(
         words: words.clone(),
     };
     let (mut after, mut hand_over) = (before.clone(), hand_over.clone());
+    hand_over.name(words);
+    let traits = delivering.traits(&hand_over, &before.recipient);
     after
         .record(&mut hand_over, outcome, words, traits, context)
         .map_err(refused)?;
@@ -69,11 +71,17 @@ pub fn record_outcome(
         Ok(()) => {
             tx.end_attempt(before.voicemail_id, plan.attempt_number, &end)?;
             tx.save_hand_over(&hand_over)?;
-            pause_where_due(tx, before, outcome, now)?;
+            pause_where_due(
+                tx,
+                before,
+                &hand_over.carrier,
+                outcome.failure_reason(),
+                now,
+            )?;
             Ok(Recorded::Moved(Box::new(after)))
         }
         // The lease was lost, or a word of the carrier ended it meanwhile.
-        Err(Error::Guard { .. }) => late(tx, plan, &end, outcome, words, (traits, context)),
+        Err(Error::Guard { .. }) => late(tx, plan, end, outcome, words, (traits, context)),
         Err(error) => Err(error.into()),
     }
 }
@@ -133,27 +141,24 @@ fn others(
 }
 
 /// A fault of our account is every message's: the setup's queue stops.
-fn pause_where_due(
+pub(super) fn pause_where_due(
     tx: &mut dyn Tx,
     delivery: &Delivery,
-    outcome: &Outcome,
+    carrier: &str,
+    reason: Option<FailureReason>,
     now: Time,
 ) -> Result<()> {
-    let reason = match outcome {
-        Outcome::Rejected { reason } => PauseReason::of(*reason),
-        _ => None,
-    };
-    let Some(reason) = reason else {
+    let Some(reason) = reason.and_then(PauseReason::of) else {
         return Ok(());
     };
-    let has_it = |setup: Setup| setup.carriers.contains(&delivery.carrier);
+    let has_it = |setup: Setup| setup.carriers.iter().any(|name| name == carrier);
     // One that the setup no longer has does not concern it.
     if !setup_of(tx, delivery)?.is_some_and(has_it) {
         return Ok(());
     }
     let pause = Pause {
         reason,
-        carrier: delivery.carrier.clone(),
+        carrier: carrier.to_owned(),
         since: now,
     };
     if tx.pause_setup(delivery.setup_id, &pause)? {
@@ -172,7 +177,7 @@ fn pause_where_due(
 fn late(
     tx: &mut dyn Tx,
     plan: &CallPlan,
-    end: &AttemptEnd,
+    mut end: AttemptEnd,
     outcome: &Outcome,
     words: &CarrierWords,
     (traits, context): (DoubtTraits, Context<'_>),
@@ -180,14 +185,29 @@ fn late(
     let before = &plan.begun.delivery;
     let id = before.voicemail_id;
     let current = tx.find_delivery(before.workspace_id, id, Lock::Change)?;
-    let was_open = tx.end_attempt(id, plan.attempt_number, end)?;
+    // As it stands by now: the carrier may have spoken of it meanwhile.
+    let known = tx.find_hand_over(plan.begun.hand_over.id)?;
+    let mut hand_over = known.unwrap_or_else(|| plan.begun.hand_over.clone());
     let attempts = tx.find_attempts(id)?;
+    let mut same = attempts
+        .iter()
+        .filter(|attempt| attempt.number == plan.attempt_number);
+    let known = same.next();
+    // What the carrier said by itself is later than the answer to the call, whichever arrived first.
+    if let Some(heard) = known.filter(|attempt| attempt.end_time.is_none() && attempt.has_words()) {
+        end.words = heard.words();
+        end.failure_reason = end.failure_reason.or(heard.failure_reason);
+    }
+    let was_open = tx.end_attempt(id, plan.attempt_number, &end)?;
     if was_open {
-        pause_where_due(tx, before, outcome, context.now)?;
+        pause_where_due(
+            tx,
+            before,
+            &hand_over.carrier,
+            outcome.failure_reason(),
+            context.now,
+        )?;
     } else {
-        let known = attempts
-            .iter()
-            .find(|attempt| attempt.number == plan.attempt_number);
         let is_same = known.is_some_and(|attempt| {
             attempt.outcome == Some(outcome.kind())
                 && attempt.failure_reason == outcome.failure_reason()
@@ -198,6 +218,12 @@ fn late(
         let text = format!("{} {}", outcome.kind().as_str(), words.detail);
         tx.set_late_outcome(id, plan.attempt_number, text.trim())?;
     }
+    if hand_over.reference.is_empty() && !words.reference.is_empty() {
+        hand_over.name(words);
+        tx.save_hand_over(&hand_over)?;
+    }
+    // Of what was in doubt since, this is the answer.
+    hand_over.doubt_time = plan.begun.hand_over.doubt_time;
     tracing::warn!(
         voicemail.id = %id,
         attempt.number = plan.attempt_number,
@@ -205,14 +231,16 @@ fn late(
     );
     let mut others = (attempts.iter()).filter(|attempt| attempt.number != plan.attempt_number);
     let another_may_have_it = others.any(may_have_it);
-    let counts = |row: &Delivery| counts(row.status, outcome, was_open, another_may_have_it);
+    // The carrier said that it did not try, so its "taken" from before that counts no more.
+    let is_over = hand_over.is_void && *outcome != Outcome::Delivered;
+    let counts =
+        |row: &Delivery| !is_over && counts(row.status, outcome, was_open, another_may_have_it);
     let Some(mut current) = current.filter(counts) else {
         return Ok(Recorded::Late {
             contradicts: !was_open,
         });
     };
     let guard = Guard::of(&current);
-    let mut hand_over = plan.begun.hand_over.clone();
     if guard.status == Status::Accepted {
         // It may have had another carrier's turn since; now it stands at this one again.
         let last = tx.last_hand_over(id)?;
@@ -302,22 +330,47 @@ pub fn record_answer(
         chance,
         others: match answer {
             Answer::NeverReceived => others(tx, delivering, before, hand_over)?,
-            Answer::Ended(_) | Answer::Pending { .. } | Answer::NoAnswer => Others::None,
+            Answer::Ended(_) | Answer::NotTried(_) | Answer::Pending { .. } | Answer::NoAnswer => {
+                Others::None
+            }
         },
     };
-    let traits = delivering.traits(&hand_over.carrier, &before.recipient);
     let (mut after, mut hand_over) = (before.clone(), hand_over.clone());
+    let traits = delivering.traits(&hand_over, &before.recipient);
     after
         .record_answer(&mut hand_over, answer, words, traits, context)
         .map_err(refused)?;
     match tx.save_delivery(Guard::of(before), &after) {
         Ok(()) => {
             tx.save_hand_over(&hand_over)?;
+            note_answer(tx, &hand_over, answer, words)?;
+            if let Answer::NotTried(reason) = answer {
+                pause_where_due(tx, before, &hand_over.carrier, Some(*reason), now)?;
+            }
             Ok(Recorded::Moved(Box::new(after)))
         }
         Err(Error::Guard { .. }) => late_answer(tx, plan, answer, words, (traits, context)),
         Err(error) => Err(error.into()),
     }
+}
+
+/// How it ended, in the carrier's words, stands beside the call that it is about.
+fn note_answer(
+    tx: &mut dyn Tx,
+    hand_over: &HandOver,
+    answer: &Answer,
+    words: &CarrierWords,
+) -> Result<()> {
+    let reason = match answer {
+        Answer::Ended(end) => end.reason(),
+        Answer::NotTried(reason) => Some(*reason),
+        Answer::Pending { .. } | Answer::NeverReceived | Answer::NoAnswer => return Ok(()),
+    };
+    if let Some(mut attempt) = tx.last_attempt(hand_over)? {
+        attempt.hear(words, reason);
+        tx.save_words(hand_over.voicemail_id, &attempt)?;
+    }
+    Ok(())
 }
 
 /// Somebody else knows better by now, and a carrier that can be asked can be asked again: but nobody
@@ -342,5 +395,6 @@ fn late_answer(
         .record_answer(&mut hand_over, answer, words, traits, context)
         .map_err(refused)?;
     tx.save_delivery(guard, &current)?;
+    note_answer(tx, &hand_over, answer, words)?;
     Ok(Recorded::Moved(Box::new(current)))
 }

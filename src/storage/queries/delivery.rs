@@ -116,6 +116,17 @@ impl DeliveryStore for Session<'_> {
                 hand_overs::asks.eq(hand_over.asks),
                 hand_overs::turn.eq(hand_over.turn),
                 hand_overs::refused_round.eq(hand_over.refused_round),
+                hand_overs::void.eq(hand_over.is_void),
+            ))
+            .execute(self.conn)?;
+        Error::unless_one("hand_overs", rows)
+    }
+
+    fn save_request(&mut self, hand_over: &HandOver) -> Result<()> {
+        let rows = diesel::update(hand_overs::table.find(Id::from(hand_over.id)))
+            .set((
+                hand_overs::request.eq(&hand_over.request),
+                hand_overs::token_hash.eq(hand_over.token_hash.map(|hash| hash.to_vec())),
             ))
             .execute(self.conn)?;
         Error::unless_one("hand_overs", rows)
@@ -134,6 +145,7 @@ impl DeliveryStore for Session<'_> {
                 attempts::carrier_code.eq(""),
                 attempts::carrier_detail.eq(""),
                 attempts::late_outcome.eq(""),
+                attempts::cost_currency.eq(""),
             ))
             .execute(self.conn)?;
         Ok(())

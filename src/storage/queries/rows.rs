@@ -18,6 +18,7 @@ use crate::domain::telephony::{
 };
 use crate::domain::use_case::{Channel, Purpose, UseCase};
 use crate::domain::voicemail::{Audio, Voicemail};
+use crate::domain::word::Cost;
 use crate::storage::values::{Id, Ts};
 use crate::storage::{Error, Result};
 
@@ -384,6 +385,8 @@ pub struct HandOverRow {
     pub number: i32,
     pub turn: i32,
     pub refused_round: Option<i32>,
+    pub token_hash: Option<Vec<u8>>,
+    pub void: bool,
 }
 
 impl HandOverRow {
@@ -401,6 +404,8 @@ impl HandOverRow {
             number: hand_over.number,
             turn: hand_over.turn,
             refused_round: hand_over.refused_round,
+            token_hash: hand_over.token_hash.map(|hash| hash.to_vec()),
+            void: hand_over.is_void,
         }
     }
 
@@ -418,6 +423,9 @@ impl HandOverRow {
             create_time: self.create_time.0,
             turn: self.turn,
             refused_round: self.refused_round,
+            // One of another length opens no door.
+            token_hash: self.token_hash.and_then(|hash| hash.try_into().ok()),
+            is_void: self.void,
         }
     }
 }
@@ -435,6 +443,8 @@ pub struct AttemptRow {
     pub carrier_code: String,
     pub carrier_detail: String,
     pub late_outcome: String,
+    pub cost_micros: Option<i64>,
+    pub cost_currency: String,
 }
 
 impl AttemptRow {
@@ -456,6 +466,10 @@ impl AttemptRow {
             carrier_code: self.carrier_code,
             carrier_detail: self.carrier_detail,
             late_outcome: self.late_outcome,
+            cost: self.cost_micros.map(|micros| Cost {
+                micros,
+                currency: self.cost_currency,
+            }),
         })
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringless::carrier::{BoxFuture, Call, Carrier, Message, Question, Registry};
+use ringless::carrier::{BoxFuture, Call, Carrier, Message, Particulars, Question, Registry};
 use ringless::domain::attempt::{Answer, CarrierWords, Outcome};
 use ringless::domain::doubt::DoubtTraits;
 use ringless::domain::failure::FailureReason;
@@ -182,14 +182,15 @@ pub fn configured(carriers: Carriers, claimed: [Kind; 2]) -> Registry {
 struct Configured(Kind);
 
 impl Carrier for Configured {
-    fn request(&self, message: &Message) -> Vec<u8> {
+    fn request(&self, message: &Message, _: &Particulars) -> Vec<u8> {
         format!("{} {}", message.voicemail_id, message.sender.e164()).into_bytes()
     }
 
-    fn doubt_traits(&self, _: &PhoneNumber) -> DoubtTraits {
+    fn doubt_traits(&self, _: &PhoneNumber, _: &str) -> DoubtTraits {
         DoubtTraits {
             repeatable_for: self.0.knows_repeats().then_some(REPEATABLE_FOR),
             askable: self.0.can_be_asked(),
+            word_comes: false,
         }
     }
 

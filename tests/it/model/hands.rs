@@ -216,9 +216,11 @@ impl Play<'_> {
         let hand_over = &plan.begun.hand_over;
         let registry = &self.processes[worker].registry;
         let recipient = &plan.begun.delivery.recipient;
-        let is_askable = registry
-            .find(&hand_over.carrier)
-            .is_some_and(|carrier| carrier.doubt_traits(recipient).askable);
+        let is_askable = registry.find(&hand_over.carrier).is_some_and(|carrier| {
+            carrier
+                .doubt_traits(recipient, &hand_over.reference)
+                .askable
+        });
         let answer = match is_askable {
             true => self.truth.answer(hand_over.id, reply),
             false => Answer::NoAnswer,

@@ -106,6 +106,7 @@ impl Stage {
             registry: configured(carriers, self.claimed(kinds)),
             rules: rules(),
             lease: LEASE,
+            doors: None,
         }
     }
 

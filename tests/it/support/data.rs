@@ -126,6 +126,7 @@ impl Scene {
             registry,
             rules: self.rules.clone(),
             lease: LEASE,
+            doors: None,
         };
         let config = WorkerConfig {
             in_flight_max: 16,
@@ -200,7 +201,7 @@ fn make(
         opt_out_phone_number: None,
         request_id: None,
     };
-    let use_case = use_cases::create(tx, WORKSPACE, &new)?;
+    let use_case = use_cases::create(tx, WORKSPACE, &new, registry)?;
     let mut ids = Vec::new();
     for sender in SENDERS {
         let new = NewNumber {

@@ -5,6 +5,7 @@ pub mod app;
 pub mod data;
 pub mod postgres;
 pub mod scripted;
+pub mod vendors;
 
 use std::time::Duration;
 

@@ -6,23 +6,20 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
-use ringless::carrier::{BoxFuture, Call, Carrier, Message, Question};
+use ringless::carrier::{BoxFuture, Call, Carrier, Message, Particulars, Question};
 use ringless::domain::attempt::{Answer, CarrierWords, Outcome};
 use ringless::domain::doubt::DoubtTraits;
 use ringless::domain::ids::{HandOverId, VoicemailId};
 use ringless::domain::phone::PhoneNumber;
 
-pub const NEITHER: DoubtTraits = DoubtTraits {
-    repeatable_for: None,
-    askable: false,
-};
+pub const NEITHER: DoubtTraits = DoubtTraits::NONE;
 pub const ASKABLE: DoubtTraits = DoubtTraits {
-    repeatable_for: None,
     askable: true,
+    ..DoubtTraits::NONE
 };
 pub const REPEATABLE: DoubtTraits = DoubtTraits {
     repeatable_for: Some(Duration::from_secs(3_600)),
-    askable: false,
+    ..DoubtTraits::NONE
 };
 
 /// What it was given in one call.
@@ -87,11 +84,11 @@ impl Scripted {
 }
 
 impl Carrier for Scripted {
-    fn request(&self, message: &Message) -> Vec<u8> {
+    fn request(&self, message: &Message, _: &Particulars) -> Vec<u8> {
         format!("{} {}", message.voicemail_id, message.sender.e164()).into_bytes()
     }
 
-    fn doubt_traits(&self, _: &PhoneNumber) -> DoubtTraits {
+    fn doubt_traits(&self, _: &PhoneNumber, _: &str) -> DoubtTraits {
         self.traits
     }
 

@@ -1,0 +1,54 @@
+-- Carriers of vendors: they speak of a hand-over under its token, fetch or are given audio, and charge.
+
+-- SHA-256 of the token in the callback address; none: the carrier has no door to us.
+ALTER TABLE hand_overs ADD COLUMN token_hash BYTEA;
+-- The carrier had taken it and did not try: what comes next is another hand-over, under a new key.
+ALTER TABLE hand_overs ADD COLUMN void BOOLEAN NOT NULL DEFAULT FALSE;
+CREATE UNIQUE INDEX hand_overs_by_token ON hand_overs (token_hash) WHERE token_hash IS NOT NULL;
+CREATE INDEX hand_overs_by_reference ON hand_overs (carrier, reference) WHERE reference <> '';
+
+-- What the carrier charged, in millionths of the currency's unit; none: it did not say.
+ALTER TABLE attempts ADD COLUMN cost_micros BIGINT;
+ALTER TABLE attempts ADD COLUMN cost_currency TEXT NOT NULL DEFAULT '';
+
+-- Audio that an account with a carrier was given once for all, and what its requests name it by.
+CREATE TABLE carrier_uploads (
+    account TEXT NOT NULL,
+    audio_id UUID NOT NULL REFERENCES audios (id) ON DELETE CASCADE,
+    reference TEXT NOT NULL,
+    create_time TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (account, audio_id)
+);
+CREATE INDEX carrier_uploads_by_audio ON carrier_uploads (audio_id);
+
+-- Callbacks as they came, kept before they are read.
+CREATE TABLE callbacks (
+    hand_over_id UUID NOT NULL REFERENCES hand_overs (id) ON DELETE CASCADE,
+    -- From 1, in the order in which they came.
+    number INTEGER NOT NULL,
+    workspace_id BIGINT NOT NULL REFERENCES workspaces (id),
+    receive_time TIMESTAMPTZ NOT NULL,
+    content_type TEXT NOT NULL,
+    query TEXT NOT NULL,
+    body BYTEA NOT NULL,
+    -- What it said, as it was read; none: it has not been read.
+    said TEXT,
+    PRIMARY KEY (hand_over_id, number)
+);
+CREATE INDEX callbacks_unread ON callbacks (receive_time) WHERE said IS NULL;
+
+-- Events of carriers' account webhooks, each once.
+CREATE TABLE webhook_events (
+    carrier TEXT NOT NULL,
+    event_id TEXT NOT NULL,
+    receive_time TIMESTAMPTZ NOT NULL,
+    body BYTEA NOT NULL,
+    -- The hand-over that it was about; none: it could not be told.
+    hand_over_id UUID REFERENCES hand_overs (id) ON DELETE SET NULL,
+    said TEXT NOT NULL,
+    PRIMARY KEY (carrier, event_id)
+);
+CREATE INDEX webhook_events_by_time ON webhook_events (receive_time);
+CREATE INDEX webhook_events_by_hand_over ON webhook_events (hand_over_id) WHERE hand_over_id IS NOT NULL;
+
+INSERT INTO sweeps (name, next_time) VALUES ('webhook_events', '1970-01-01T00:00:00Z');

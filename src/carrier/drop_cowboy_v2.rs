@@ -1,0 +1,748 @@
+//! Drop Cowboy's second API. It knows a repeat by its `Idempotency-Key` for 24 hours, checks nothing
+//! before it answers 202, and says afterwards what became of a message: by one callback without a
+//! signature, and by the account's signed webhooks. docs/carriers/drop_cowboy_v2.md tells where each of
+//! this is from.
+//!
+//! | reply to `POST /rvm` | outcome |
+//! |---|---|
+//! | 2xx with `status: "queued"` | Taken; `message_id` is its reference until a result names another |
+//! | 2xx with another `status`, or none | Unknown: the same request under the same key finds out |
+//! | all others, and none | as in `reply.rs` |
+//!
+//! | result's `reason_code` | said |
+//! |---|---|
+//! | 0, or `status` = `success` | DELIVERED |
+//! | 3000, 3007 | not tried: it waits for the account (`insufficient_funds`, `carrier_auth`) |
+//! | 3001 | FAILED `audio_rejected` |
+//! | 3014, 4010 | FAILED `peer_config` |
+//! | 3027 | UNCONFIRMED `carrier_ambiguous`: the key came before with another body, so an earlier call was taken |
+//! | 4000, 4001, 4002, 4004, 4005, 4006 | NOT_DELIVERED: voicemail not detected, no mailbox, mailbox full, unreachable, no answer, busy |
+//! | 4008 | FAILED `spam_blocked` |
+//! | 3040, 4013, 4016, 4017, 4019 | SKIPPED: refused recipient, frequency cap, internal DNC, litigator, reassigned |
+//! | 6000, 6001, 6002 | FAILED `sender_suspended` |
+//! | 6003 | FAILED `sender_not_verified` |
+//! | 6004, 6006, 6011; 6005 | SKIPPED: consent missing; consent revoked |
+//! | another code with `status` = `failure` | SKIPPED `carrier_dnc` with `dnc`, else FAILED `carrier_unknown` |
+//! | another `status` | unheard: it changes nothing and is kept |
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hmac::{Hmac, Mac};
+use hyper::Method;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use sha2::Sha256;
+
+use super::drop_cowboy_v1::{CURRENCY, FEES};
+use super::http::{Ask, Reply};
+use super::notice::Fields;
+use super::reply::{Outcomes, of_no_reply, of_nonsense, of_status, of_upload, refusal, words};
+use super::settings::{
+    Account, AudioSetting, Defaults, NumberFormat, Place, Split, account_name, read, secret,
+};
+use super::text::without_numbers;
+use super::{
+    AudioWay, BoxFuture, Call, Carrier, Event, Finding, Message, Notice, NoticeFault, Particulars,
+    Upload,
+};
+use crate::domain::attempt::{CarrierWords, Outcome};
+use crate::domain::doubt::DoubtTraits;
+use crate::domain::failure::FailureReason;
+use crate::domain::phone::PhoneNumber;
+use crate::domain::status::End;
+use crate::domain::time::Time;
+use crate::domain::word::{Cost, Said, Word};
+use crate::secret::{Secret, SecretSource};
+
+const DEFAULTS: Defaults = Defaults {
+    base_url: "https://api-v2.dropcowboy.com",
+    number_format: NumberFormat::E164,
+    takes_uploads: true,
+};
+
+/// Keys are remembered for 24 h (idempotency.md); the hour is for the way, and for clocks.
+const REPEATABLE_FOR: Duration = Duration::from_secs(23 * 3_600);
+/// A signature's time may be off by this much (webhooks.md).
+const SKEW_MAX: Duration = Duration::from_secs(300);
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Own {
+    key: Option<SecretSource>,
+    secret: Option<SecretSource>,
+    /// Of the account's signed webhooks; while it is rotated, the new one and the old one.
+    #[serde(default)]
+    signing_secrets: Vec<SecretSource>,
+    /// The line whose numbers are sent from; left out: the account's default line.
+    phone_line_id: Option<String>,
+    brand_id: Option<String>,
+}
+
+/// Signing secrets that may be good at the same time.
+const SIGNING_SECRETS_MAX: usize = 4;
+
+pub struct DropCowboyV2 {
+    account: Account,
+    key: Secret,
+    secret: Secret,
+    signing_secrets: Vec<Secret>,
+    phone_line_id: Option<String>,
+    brand_id: Option<String>,
+}
+
+pub fn open(place: &Place, table: toml::Table) -> Result<Arc<dyn Carrier>, String> {
+    let Split { common, own } = read::<Own>(table)?;
+    if own.signing_secrets.len() > SIGNING_SECRETS_MAX {
+        return Err(format!(
+            "signing_secrets has {}; at most {SIGNING_SECRETS_MAX} are allowed",
+            own.signing_secrets.len()
+        ));
+    }
+    let signing_secrets = own.signing_secrets.iter();
+    Ok(Arc::new(DropCowboyV2 {
+        account: common.check(place, &DEFAULTS)?,
+        key: secret("key", own.key.as_ref())?,
+        secret: secret("secret", own.secret.as_ref())?,
+        signing_secrets: signing_secrets
+            .map(|source| source.read("signing_secrets"))
+            .collect::<Result<_, _>>()?,
+        phone_line_id: own.phone_line_id,
+        brand_id: own.brand_id,
+    }))
+}
+
+impl DropCowboyV2 {
+    fn ask(&self, method: Method, path: &str) -> Result<Ask, Outcomes> {
+        let url = format!("{}{path}", self.account.base_url);
+        let ask = Ask::new(method, &url).map_err(|no_reply| of_no_reply(&no_reply))?;
+        Ok(ask
+            .secret("x-key", self.key.expose())
+            .secret("x-secret", self.secret.expose()))
+    }
+
+    async fn call(&self, ask: Ask) -> Result<Reply, Outcomes> {
+        let called = self.account.client.call(ask).await;
+        called.map_err(|no_reply| of_no_reply(&no_reply))
+    }
+
+    async fn send(&self, call: Call) -> Outcomes {
+        let sent = async {
+            let ask = self
+                .ask(Method::POST, "/rvm")?
+                .header("idempotency-key", &call.hand_over_id.to_string());
+            self.call(ask.body("application/json", call.request)).await
+        };
+        match sent.await {
+            Ok(reply) => taken_or_not(&reply, call.now),
+            Err(outcomes) => outcomes,
+        }
+    }
+
+    /// Creates the recording, puts its bytes to the address that comes back, and completes it.
+    async fn give(&self, upload: Upload) -> Result<String, Outcomes> {
+        let name = format!("ringless-{}", crate::domain::hex(&upload.sha256[..8]));
+        let wanted = json!({ "name": name, "type": "rvm", "signed_upload": true });
+        let created = self
+            .post("/media/public/media", &wanted, upload.now)
+            .await?;
+        let media_id = created.get("media_id").and_then(Value::as_str);
+        let mp3 = created
+            .get("upload")
+            .map(|it| it["mp3"].clone())
+            .unwrap_or_default();
+        let (Some(media_id), Some(url)) = (media_id, mp3["url"].as_str()) else {
+            let text = "the answer to the upload names no place for it";
+            return Err((
+                Outcome::TryAgain {
+                    reason: FailureReason::CarrierTimeout,
+                    wait: None,
+                },
+                words("", text),
+            ));
+        };
+        // The address is signed for this type, and must not be given the API's headers.
+        let kind = mp3["content_type"].as_str().unwrap_or("audio/mpeg");
+        let put = Ask::new(Method::PUT, url).map_err(|no_reply| of_no_reply(&no_reply))?;
+        let put = self.call(put.body(kind, upload.audio)).await?;
+        if let Some(outcomes) = of_status(&put, &put.text(), upload.now) {
+            // It is about a place for bytes, so it says nothing about our account.
+            let reason = FailureReason::CarrierUnknown;
+            return Err(match outcomes.0 {
+                Outcome::Rejected { .. } => (Outcome::Rejected { reason }, outcomes.1),
+                _ => outcomes,
+            });
+        }
+        let path = format!("/media/public/media/{media_id}/complete");
+        self.post(&path, &json!({}), upload.now).await?;
+        Ok(media_id.to_owned())
+    }
+
+    /// What `data` holds of the answer.
+    async fn post(
+        &self,
+        path: &str,
+        body: &Value,
+        now: Time,
+    ) -> Result<Map<String, Value>, Outcomes> {
+        let ask = self.ask(Method::POST, path)?;
+        let reply = self
+            .call(ask.body("application/json", body.to_string()))
+            .await?;
+        if let Some(outcomes) = of_status(&reply, &detail_of(&reply), now) {
+            return Err(outcomes);
+        }
+        Ok(data_of(&reply))
+    }
+
+    async fn look(&self) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        match self.get("/register/public/integration-readiness").await {
+            Err(said) => return vec![Finding::bad(said)],
+            Ok(data) => {
+                findings.push(Finding::good("the credentials are accepted"));
+                findings.push(match data.get("test_numbers_only").and_then(Value::as_bool) {
+                    Some(true) => Finding::bad("the account may send to the simulator's numbers only; finish its registration"),
+                    _ => Finding::good("the account may send to any number"),
+                });
+                let may_link = data.get("audio_url_allowed").and_then(Value::as_bool);
+                findings.extend(match (self.account.audio, may_link) {
+                    (AudioSetting::Link, Some(false)) => Some(Finding::bad(
+                        "the account may not send audio by a link; set audio = \"upload\"",
+                    )),
+                    (AudioSetting::Link, Some(true)) => {
+                        Some(Finding::good("the account may send audio by a link"))
+                    }
+                    (AudioSetting::Link, None) => Some(Finding::note(
+                        "it is not told whether the account may send audio by a link",
+                    )),
+                    (AudioSetting::Upload, _) => None,
+                });
+            }
+        }
+        findings.extend(self.look_at_line().await);
+        findings.push(match self.signing_secrets.is_empty() {
+            true => Finding::note(
+                "no signing_secrets: the account's webhook is not listened to, callbacks alone are",
+            ),
+            false => Finding::note(
+                "the account's webhook is listened to on /webhooks/ and this carrier's name",
+            ),
+        });
+        findings.push(Finding::note("this API does not tell the balance"));
+        findings
+    }
+
+    async fn look_at_line(&self) -> Option<Finding> {
+        let wanted = self.phone_line_id.as_ref()?;
+        Some(match self.get_text("/phone/public/lines").await {
+            Err(said) => Finding::bad(said),
+            Ok(text) if text.contains(wanted.as_str()) => {
+                Finding::good("phone_line_id is one of the account's lines")
+            }
+            Ok(_) => Finding::bad("phone_line_id is none of the account's lines"),
+        })
+    }
+
+    async fn get(&self, path: &str) -> Result<Map<String, Value>, String> {
+        self.reply_to(path).await.map(|reply| data_of(&reply))
+    }
+
+    async fn get_text(&self, path: &str) -> Result<String, String> {
+        self.reply_to(path).await.map(|reply| reply.text())
+    }
+
+    async fn reply_to(&self, path: &str) -> Result<Reply, String> {
+        let asked = async {
+            let ask = self.ask(Method::GET, path)?;
+            self.call(ask).await
+        };
+        match asked.await {
+            Ok(reply) if reply.status == 200 => Ok(reply),
+            Ok(reply) => Err(format!(
+                "{path} answers {}: {}",
+                reply.status,
+                without_numbers(&detail_of(&reply))
+            )),
+            Err((_, words)) => Err(format!("no answer: {}", words.detail)),
+        }
+    }
+
+    fn is_signed(&self, notice: &Notice) -> bool {
+        let Some(hex) = notice.signature.value.strip_prefix("sha256=") else {
+            return false;
+        };
+        let Some(tag) = from_hex(hex) else {
+            return false;
+        };
+        let is_by = |secret: &Secret| {
+            let mut mac = Hmac::<Sha256>::new_from_slice(secret.expose().as_bytes())
+                .expect("HMAC takes keys of any length");
+            mac.update(notice.signature.timestamp.as_bytes());
+            mac.update(b".");
+            mac.update(&notice.body);
+            // In constant time.
+            mac.verify_slice(&tag).is_ok()
+        };
+        self.signing_secrets.iter().any(is_by)
+    }
+}
+
+fn from_hex(text: &str) -> Option<Vec<u8>> {
+    if !text.is_ascii() || !text.len().is_multiple_of(2) {
+        return None;
+    }
+    (0..text.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok())
+        .collect()
+}
+
+/// All answers but those of `/rvm` have it.
+fn data_of(reply: &Reply) -> Map<String, Value> {
+    match reply.object().unwrap_or_default().remove("data") {
+        Some(Value::Object(data)) => data,
+        _ => Map::new(),
+    }
+}
+
+/// An error's text, with the vendor's id of the request, by which its support finds it.
+fn detail_of(reply: &Reply) -> String {
+    let object = reply.object().unwrap_or_default();
+    let text = |name: &str| object.get(name).and_then(Value::as_str);
+    let what = text("detail").or(text("title")).unwrap_or_default();
+    match reply.header("x-request-id") {
+        Some(id) => format!("{what} (request {id})"),
+        None => what.to_owned(),
+    }
+}
+
+fn taken_or_not(reply: &Reply, now: Time) -> Outcomes {
+    let text = detail_of(reply);
+    if let Some((outcome, said)) = of_status(reply, &text, now) {
+        let code = reply.object().and_then(|object| {
+            let code = object.get("code")?;
+            Some(code.as_str().map_or(code.to_string(), str::to_owned))
+        });
+        // A refusal whose text means nothing here may have a number that does.
+        let reason = code
+            .as_deref()
+            .and_then(|code| code.parse().ok())
+            .and_then(reason_of);
+        let outcome = match (outcome, reason.filter(|_| refusal(&text).is_none())) {
+            (
+                Outcome::Rejected {
+                    reason: FailureReason::CarrierUnknown,
+                },
+                Some(reason),
+            ) => Outcome::Rejected { reason },
+            (outcome, _) => outcome,
+        };
+        let said = match code {
+            Some(code) => CarrierWords { code, ..said },
+            None => said,
+        };
+        return (outcome, said);
+    }
+    let object = reply.object().unwrap_or_default();
+    let reference = object.get("message_id").and_then(Value::as_str);
+    match object.get("status").and_then(Value::as_str) {
+        Some("queued") => (
+            Outcome::Taken { ask_after: None },
+            CarrierWords::new(reference.unwrap_or_default(), "", ""),
+        ),
+        _ => of_nonsense(reply),
+    }
+}
+
+/// What a number of the vendor's table means, but for those that are no reason of ours.
+fn reason_of(code: i64) -> Option<FailureReason> {
+    use FailureReason::*;
+    Some(match code {
+        3000 => InsufficientFunds,
+        3001 => AudioRejected,
+        3007 => CarrierAuth,
+        3014 | 4010 => PeerConfig,
+        3027 => CarrierAmbiguous,
+        3040 => CarrierRefusedRecipient,
+        4000 => VoicemailNotDetected,
+        4001 => NoMailbox,
+        4002 => MailboxFull,
+        4004 => Unreachable,
+        4005 => NoAnswer,
+        4006 => Busy,
+        4008 => SpamBlocked,
+        4013 => FrequencyCap,
+        4016 => InternalDnc,
+        4017 => KnownLitigator,
+        4019 => ReassignedNumber,
+        6000..=6002 => SenderSuspended,
+        6003 => SenderNotVerified,
+        6004 | 6006 | 6011 => ConsentMissing,
+        6005 => ConsentRevoked,
+        _ => return None,
+    })
+}
+
+/// A result, in a callback or in a webhook's `data`.
+fn read_result(fields: &Fields) -> Word {
+    let status = fields.text("status").unwrap_or_default();
+    let code = fields.text("reason_code").unwrap_or_default();
+    let number = code.parse::<i64>().ok();
+    let because = |reason| Said::Ended(End::Because(reason));
+    let said = match (status.to_lowercase().as_str(), number) {
+        ("success", None | Some(0)) => Said::Ended(End::Delivered),
+        ("failure", number) => match number.and_then(reason_of) {
+            Some(reason) if reason.is_account_fault() => Said::NotTried(reason),
+            Some(reason) => because(reason),
+            None if fields.is_true("dnc") => because(FailureReason::CarrierDnc),
+            None => because(FailureReason::CarrierUnknown),
+        },
+        _ => Said::Unheard,
+    };
+    let text = without_numbers(&fields.text("reason").unwrap_or_default());
+    let reference = fields.text("drop_id").unwrap_or_default();
+    Word {
+        said,
+        words: CarrierWords::new(&reference, &code, &text),
+        cost: fields.sum_micros(&FEES).map(|micros| Cost {
+            micros,
+            currency: CURRENCY.to_owned(),
+        }),
+        recipient: fields.first_of(&["phone_number", "to"]),
+    }
+}
+
+impl Carrier for DropCowboyV2 {
+    fn may_have_health_information(&self) -> bool {
+        self.account.may_have_health_information
+    }
+
+    fn audio_way(&self) -> AudioWay {
+        match self.account.audio {
+            AudioSetting::Link => AudioWay::Link,
+            AudioSetting::Upload => AudioWay::Upload,
+        }
+    }
+
+    fn account(&self) -> String {
+        account_name(&["drop_cowboy_v2", &self.account.base_url, self.key.expose()])
+    }
+
+    fn request(&self, message: &Message, particulars: &Particulars) -> Vec<u8> {
+        let number = |number| self.account.number_format.of(number);
+        let mut request = json!({
+            "to": number(&message.recipient),
+            // Accounts without numbers of their own pass it over.
+            "caller_id": number(&message.sender),
+            "foreign_id": particulars.hand_over_id.to_string(),
+            "callback_url": particulars.callback_url,
+        });
+        let audio = match self.account.audio {
+            AudioSetting::Link => "audio_url",
+            AudioSetting::Upload => "media_id",
+        };
+        request[audio] = json!(particulars.audio);
+        if let Some(line) = &self.phone_line_id {
+            request["phone_line_id"] = json!(line);
+        }
+        if let Some(brand_id) = &self.brand_id {
+            request["brand_id"] = json!(brand_id);
+        }
+        request.to_string().into_bytes()
+    }
+
+    fn doubt_traits(&self, _recipient: &PhoneNumber, _reference: &str) -> DoubtTraits {
+        DoubtTraits {
+            repeatable_for: Some(REPEATABLE_FOR),
+            askable: false,
+            word_comes: true,
+        }
+    }
+
+    fn hand_over(&self, call: Call) -> BoxFuture<'_, Outcomes> {
+        Box::pin(self.send(call))
+    }
+
+    fn upload(&self, upload: Upload) -> BoxFuture<'_, Result<String, Outcomes>> {
+        Box::pin(async move { self.give(upload).await.map_err(of_upload) })
+    }
+
+    fn read_callback(&self, notice: &Notice) -> Word {
+        let fields = notice.fields();
+        match fields.is_empty() {
+            true => Word::of(Said::Nothing),
+            false => read_result(&fields),
+        }
+    }
+
+    fn check_signature(&self, notice: &Notice) -> Result<(), NoticeFault> {
+        match notice.signature.version == "v1" && self.is_signed(notice) {
+            _ if self.signing_secrets.is_empty() => Err(NoticeFault::NoDoor),
+            true => Ok(()),
+            false => Err(NoticeFault::Signature),
+        }
+    }
+
+    fn read_webhook(&self, notice: &Notice, now: Time) -> Result<Event, NoticeFault> {
+        self.check_signature(notice)?;
+        check_time(&notice.signature.timestamp, now)?;
+        read_event(&notice.body).ok_or(NoticeFault::Unreadable)
+    }
+
+    fn check(&self, _senders: &[PhoneNumber]) -> BoxFuture<'_, Vec<Finding>> {
+        Box::pin(self.look())
+    }
+}
+
+fn check_time(timestamp: &str, now: Time) -> Result<(), NoticeFault> {
+    let seconds: i64 = timestamp.parse().map_err(|_| NoticeFault::Time)?;
+    let signed = Time::from_seconds_and_nanos(seconds, 0).ok_or(NoticeFault::Time)?;
+    match now.since(signed) <= SKEW_MAX && signed.since(now) <= SKEW_MAX {
+        true => Ok(()),
+        false => Err(NoticeFault::Time),
+    }
+}
+
+fn read_event(body: &[u8]) -> Option<Event> {
+    let Value::Object(mut object) = serde_json::from_slice(body).ok()? else {
+        return None;
+    };
+    let id = object.get("event_id")?.as_str()?.to_owned();
+    let Some(Value::Object(data)) = object.remove("data") else {
+        return None;
+    };
+    let mut word = read_result(&Fields::of(data));
+    // Other events of the account, on the same hook, say nothing about a voicemail.
+    if !matches!(object.get("event").and_then(Value::as_str), Some(kind) if kind.starts_with("contact.rvm."))
+    {
+        word.said = Said::Nothing;
+    }
+    Some(Event {
+        id,
+        reference: word.words.reference.clone(),
+        word,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::carrier::http::{Client, Limits};
+    use crate::carrier::notice::Signature;
+    use crate::carrier::reply::tests::reply;
+
+    #[test]
+    fn each_answer_to_a_send_has_its_outcome() {
+        use FailureReason::*;
+        let outcome = |status, body: &str| taken_or_not(&reply(status, &[], body), Time::EPOCH).0;
+        let rejected = |reason| Outcome::Rejected { reason };
+        for (status, body, expected) in [
+            (
+                202,
+                r#"{"status":"queued","message_id":"m"}"#,
+                Outcome::Taken { ask_after: None },
+            ),
+            (200, r#"{"status":"odd"}"#, Outcome::Unknown),
+            (202, "", Outcome::Unknown),
+            (401, r#"{"title":"Unauthorized"}"#, rejected(CarrierAuth)),
+            (400, r#"{"title":"Bad","code":4010}"#, rejected(PeerConfig)),
+            (
+                400,
+                r#"{"title":"Bad","code":400}"#,
+                rejected(CarrierUnknown),
+            ),
+            (500, "", Outcome::Unknown),
+            (
+                429,
+                "",
+                Outcome::TryAgain {
+                    reason: CarrierRateLimited,
+                    wait: None,
+                },
+            ),
+        ] {
+            assert_eq!(outcome(status, body), expected, "{status} {body}");
+        }
+        let taken = taken_or_not(
+            &reply(202, &[], r#"{"status":"queued","message_id":"m"}"#),
+            Time::EPOCH,
+        );
+        assert_eq!(taken.1.reference, "m");
+    }
+
+    #[test]
+    fn each_code_of_a_result_is_read() {
+        use FailureReason::*;
+        let heard = |body: &str| {
+            let notice = Notice {
+                body: body.as_bytes().to_vec(),
+                ..Notice::default()
+            };
+            read_result(&notice.fields()).said
+        };
+        let because = |reason| Said::Ended(End::Because(reason));
+        assert_eq!(
+            heard(r#"{"status":"success","reason_code":0}"#),
+            Said::Ended(End::Delivered)
+        );
+        assert_eq!(heard("status=success"), Said::Ended(End::Delivered));
+        assert_eq!(
+            heard(r#"{"status":"success","reason_code":4002}"#),
+            Said::Unheard
+        );
+        assert_eq!(
+            heard(r#"{"status":"rerouted","reason_code":9999}"#),
+            Said::Unheard
+        );
+        for (code, said) in [
+            (3000, Said::NotTried(InsufficientFunds)),
+            (3001, because(AudioRejected)),
+            (3002, because(CarrierUnknown)),
+            (3007, Said::NotTried(CarrierAuth)),
+            (3014, because(PeerConfig)),
+            (3021, because(CarrierUnknown)),
+            (3027, because(CarrierAmbiguous)),
+            (3028, because(CarrierUnknown)),
+            (3040, because(CarrierRefusedRecipient)),
+            (4000, because(VoicemailNotDetected)),
+            (4001, because(NoMailbox)),
+            (4002, because(MailboxFull)),
+            (4004, because(Unreachable)),
+            (4005, because(NoAnswer)),
+            (4006, because(Busy)),
+            (4008, because(SpamBlocked)),
+            (4010, because(PeerConfig)),
+            (4013, because(FrequencyCap)),
+            (4016, because(InternalDnc)),
+            (4017, because(KnownLitigator)),
+            (4019, because(ReassignedNumber)),
+            (4021, because(CarrierUnknown)),
+            (6000, because(SenderSuspended)),
+            (6001, because(SenderSuspended)),
+            (6002, because(SenderSuspended)),
+            (6003, because(SenderNotVerified)),
+            (6004, because(ConsentMissing)),
+            (6005, because(ConsentRevoked)),
+            (6006, because(ConsentMissing)),
+            (6011, because(ConsentMissing)),
+            (7777, because(CarrierUnknown)),
+        ] {
+            let body = format!(r#"{{"status":"failure","reason_code":{code}}}"#);
+            assert_eq!(heard(&body), said, "{code}");
+            let as_text = format!(r#"{{"status":"failure","reason_code":"{code}"}}"#);
+            assert_eq!(heard(&as_text), said, "{code}");
+        }
+        let dnc = r#"{"status":"failure","reason_code":7777,"dnc":true}"#;
+        assert_eq!(heard(dnc), because(CarrierDnc));
+    }
+
+    fn account(signing_secrets: &[&str]) -> DropCowboyV2 {
+        let second = Duration::from_secs(1);
+        let limits = Limits {
+            connect: second,
+            answer: second,
+        };
+        DropCowboyV2 {
+            account: Account {
+                base_url: DEFAULTS.base_url.to_owned(),
+                number_format: NumberFormat::E164,
+                audio: AudioSetting::Link,
+                may_have_health_information: false,
+                client: Client::new(limits, None).expect("a client"),
+            },
+            key: Secret::new("key"),
+            secret: Secret::new("secret"),
+            signing_secrets: signing_secrets.iter().map(|it| Secret::new(*it)).collect(),
+            phone_line_id: None,
+            brand_id: None,
+        }
+    }
+
+    fn signed(secret: &str, timestamp: &str, body: &str) -> Notice {
+        let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("any length");
+        mac.update(format!("{timestamp}.{body}").as_bytes());
+        Notice {
+            body: body.as_bytes().to_vec(),
+            signature: Signature {
+                timestamp: timestamp.to_owned(),
+                value: format!(
+                    "sha256={}",
+                    crate::domain::hex(&mac.finalize().into_bytes())
+                ),
+                version: "v1".to_owned(),
+            },
+            ..Notice::default()
+        }
+    }
+
+    const EVENT: &str = r#"{"event_id":"e-1","event":"contact.rvm.status","data":{"drop_id":"d-1","status":"success","reason_code":0,"to":"+12125550123"}}"#;
+
+    #[test]
+    fn a_webhook_is_heard_where_it_is_signed_and_fresh() {
+        let carrier = account(&["new", "old"]);
+        let now = Time::from_micros(1_000_000_000_000);
+        for secret in ["new", "old"] {
+            let event = carrier.read_webhook(&signed(secret, "1000000", EVENT), now);
+            let event = event.expect("good");
+            assert_eq!(
+                (event.id.as_str(), event.reference.as_str()),
+                ("e-1", "d-1")
+            );
+            assert_eq!(event.word.said, Said::Ended(End::Delivered));
+            assert_eq!(event.word.recipient.as_deref(), Some("+12125550123"));
+        }
+        for (seconds, is_good) in [
+            (999_699, false),
+            (999_700, true),
+            (1_000_300, true),
+            (1_000_301, false),
+        ] {
+            let read = carrier.read_webhook(&signed("new", &seconds.to_string(), EVENT), now);
+            assert_eq!(read.is_ok(), is_good, "{seconds}");
+            assert!(is_good || read == Err(NoticeFault::Time));
+        }
+        let good = signed("new", "1000000", EVENT);
+        let mut changed = good.clone();
+        changed.body[60] ^= 1;
+        let mut later = good.clone();
+        later.signature.timestamp = "1000001".to_owned();
+        let mut unsigned = good.clone();
+        unsigned.signature.value.clear();
+        let mut other_version = good.clone();
+        other_version.signature.version = "v2".to_owned();
+        let mut half = good.clone();
+        half.signature.value.pop();
+        for bad in [
+            signed("other", "1000000", EVENT),
+            changed,
+            later,
+            unsigned,
+            other_version,
+            half,
+        ] {
+            assert_eq!(carrier.read_webhook(&bad, now), Err(NoticeFault::Signature));
+        }
+        let nothing = signed("new", "1000000", "{}");
+        assert_eq!(
+            carrier.read_webhook(&nothing, now),
+            Err(NoticeFault::Unreadable)
+        );
+        assert_eq!(
+            account(&[]).read_webhook(&good, now),
+            Err(NoticeFault::NoDoor)
+        );
+    }
+
+    #[test]
+    fn other_events_of_the_account_say_nothing() {
+        let other = EVENT.replace("contact.rvm.status", "contact.sms.status");
+        assert_eq!(
+            read_event(other.as_bytes()).expect("readable").word.said,
+            Said::Nothing
+        );
+        let receipt = EVENT.replace("contact.rvm.status", "contact.rvm.receipt");
+        let word = read_event(receipt.as_bytes()).expect("readable").word;
+        assert_eq!(word.said, Said::Ended(End::Delivered));
+    }
+}

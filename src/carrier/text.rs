@@ -1,0 +1,261 @@
+//! Carriers that say in free text why: the families of words that were seen, and what they mean.
+//!
+//! The texts of VoiceDrop, Drop Cowboy v1 and Slybroadcast are published nowhere; these families were
+//! gathered from clients. What fits none has no meaning here, and the adapter falls back to what the
+//! carrier's status alone says.
+
+use crate::domain::failure::FailureReason;
+
+/// The first family that has a word in the text counts, so what is more exact stands further up.
+const FAMILIES: &[(FailureReason, &[&str])] = {
+    use FailureReason::*;
+    &[
+        (
+            MailboxFull,
+            &[
+                "mailbox full",
+                "mailbox is full",
+                "voicemail full",
+                "voicemail box full",
+            ],
+        ),
+        (
+            VoicemailNotDetected,
+            &[
+                "not detected",
+                "unable to detect",
+                "could not detect",
+                "undetected",
+                "no voicemail detected",
+            ],
+        ),
+        (
+            NoMailbox,
+            &[
+                "not set up",
+                "no voicemail box",
+                "no mailbox",
+                "no voicemail",
+                "mailbox not",
+                "not setup",
+            ],
+        ),
+        (AnswerSupervision, &["answer supervision"]),
+        (NoAnswer, &["no answer", "not answered", "unanswered"]),
+        (Busy, &["busy"]),
+        (KnownLitigator, &["litigator"]),
+        (ReassignedNumber, &["reassigned"]),
+        (
+            NationalDnc,
+            &[
+                "national dnc",
+                "national do not call",
+                "national do-not-call",
+            ],
+        ),
+        (
+            CarrierDnc,
+            &[
+                "dnc",
+                "do not call",
+                "do-not-call",
+                "opted out",
+                "opt-out",
+                "opt out",
+                "unsubscribed",
+            ],
+        ),
+        (
+            NotMobile,
+            &[
+                "landline",
+                "land line",
+                "not a mobile",
+                "not mobile",
+                "non-mobile",
+                "voip",
+                "not a wireless",
+            ],
+        ),
+        (
+            InvalidNumber,
+            &[
+                "invalid number",
+                "invalid phone",
+                "not a valid number",
+                "not a valid phone",
+                "not in service",
+                "invalid recipient",
+            ],
+        ),
+        (
+            Unreachable,
+            &[
+                "disconnected",
+                "unreachable",
+                "not reachable",
+                "out of service",
+            ],
+        ),
+        (SpamBlocked, &["spam", "blocked"]),
+        (
+            SenderSuspended,
+            &[
+                "number suspended",
+                "caller id suspended",
+                "sender suspended",
+                "pool suspended",
+            ],
+        ),
+        (
+            SenderNotVerified,
+            &[
+                "not verified",
+                "unverified",
+                "from number",
+                "caller id",
+                "callerid",
+                "sender number",
+            ],
+        ),
+        (
+            InsufficientFunds,
+            &[
+                "insufficient",
+                "no remaining messages",
+                "out of credit",
+                "no credit",
+                "not enough credit",
+                "no funds",
+                "balance",
+            ],
+        ),
+        (
+            CarrierAuth,
+            &[
+                "account suspended",
+                "account disabled",
+                "account is suspended",
+                "unauthorized",
+                "invalid credentials",
+                "invalid api key",
+                "invalid key",
+                "c_uid",
+                "c_password",
+                "invalid team_id",
+                "login",
+            ],
+        ),
+        (
+            AudioUnfetchable,
+            &[
+                "can't download",
+                "cannot download",
+                "could not be fetched",
+                "could not download",
+                "failed to download",
+                "unable to download",
+            ],
+        ),
+        (AudioRejected, &["bad audio", "audio", "recording"]),
+        (CarrierRateLimited, &["too many requests", "rate limit"]),
+    ]
+};
+
+/// What a carrier's text means, where it means anything here.
+pub fn reason_in(text: &str) -> Option<FailureReason> {
+    let text = text.to_lowercase();
+    FAMILIES
+        .iter()
+        .find(|(_, words)| words.iter().any(|word| text.contains(word)))
+        .map(|(reason, _)| *reason)
+}
+
+/// Digits in a row, spaces and signs between them left out, from which on they may be a phone number.
+const NUMBER_DIGITS_MIN: usize = 7;
+
+/// The text with each number of so many digits cut to its last two: carriers name the recipient
+/// in their texts, and those are shown to callers and logged.
+pub fn without_numbers(text: &str) -> String {
+    let mut clean = String::with_capacity(text.len());
+    let mut run = String::new();
+    for c in text.chars() {
+        let goes_on = c.is_ascii_digit()
+            || (!run.is_empty() && matches!(c, ' ' | '-' | '.' | '(' | ')'))
+            || c == '+';
+        if goes_on {
+            run.push(c);
+            continue;
+        }
+        flush(&mut run, &mut clean);
+        clean.push(c);
+    }
+    flush(&mut run, &mut clean);
+    clean
+}
+
+fn flush(run: &mut String, clean: &mut String) {
+    let digits: Vec<char> = run.chars().filter(char::is_ascii_digit).collect();
+    if digits.len() < NUMBER_DIGITS_MIN {
+        clean.push_str(run);
+    } else {
+        clean.push('…');
+        clean.extend(&digits[digits.len() - 2..]);
+        // What stands behind the number keeps its distance.
+        if run.ends_with(' ') {
+            clean.push(' ');
+        }
+    }
+    run.clear();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_words_that_were_seen_are_understood() {
+        use FailureReason::*;
+        for (text, reason) in [
+            ("Mailbox full", Some(MailboxFull)),
+            ("no voicemail box set up", Some(NoMailbox)),
+            ("Unable to detect voicemail", Some(VoicemailNotDetected)),
+            ("voicemail not detected", Some(VoicemailNotDetected)),
+            ("Number is on the DNC list", Some(CarrierDnc)),
+            ("National DNC", Some(NationalDnc)),
+            ("landline", Some(NotMobile)),
+            ("Not a mobile number", Some(NotMobile)),
+            ("Disconnected number", Some(Unreachable)),
+            ("invalid number", Some(InvalidNumber)),
+            ("from number is not verified", Some(SenderNotVerified)),
+            ("insufficient voice units", Some(InsufficientFunds)),
+            ("No remaining messages", Some(InsufficientFunds)),
+            ("account suspended", Some(CarrierAuth)),
+            ("Bad Audio, can't download", Some(AudioUnfetchable)),
+            (
+                "recording could not be fetched: 404",
+                Some(AudioUnfetchable),
+            ),
+            ("Bad audio", Some(AudioRejected)),
+            ("Invalid payload", None),
+            ("", None),
+        ] {
+            assert_eq!(reason_in(text), reason, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_number_in_a_text_is_cut() {
+        for (text, clean) in [
+            ("+12125550123 is busy", "…23 is busy"),
+            ("call to 1 (212) 555-0123 failed", "call to …23 failed"),
+            ("to:2125550123", "to:…23"),
+            ("error 4002, 7 of 100", "error 4002, 7 of 100"),
+            ("123456 stays", "123456 stays"),
+            ("1234567 goes", "…67 goes"),
+            ("", ""),
+        ] {
+            assert_eq!(without_numbers(text), clean);
+        }
+    }
+}
