@@ -29,8 +29,8 @@ use crate::telemetry::Metrics;
 use crate::wake::Wake;
 use crate::worker::{Housekeeping, Runner, Worker};
 
-/// The spoken sample that an empty database is given.
-pub const SAMPLE_MP3: &[u8] = include_bytes!("../assets/demo.mp3");
+pub use crate::ops::seed::SAMPLE_MP3;
+
 /// From SIGTERM to the end, in all.
 const STOP_WITHIN: Duration = Duration::from_secs(25);
 /// What a round of the worker may take besides its polls before it counts as dead.

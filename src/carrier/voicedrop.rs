@@ -161,9 +161,10 @@ impl VoiceDrop {
                 for sender in senders {
                     let is_known = known.contains(&last_ten(sender.e164()));
                     findings.push(match is_known {
-                        true => Finding::good(format!("sender {sender:?} is verified")),
+                        true => Finding::good(format!("sender {} is verified", sender.e164())),
                         false => Finding::bad(format!(
-                            "sender {sender:?} is not among the account's verified numbers; verify it there"
+                            "sender {} is not among the account's verified numbers; verify it there",
+                            sender.e164()
                         )),
                     });
                 }

@@ -1,7 +1,7 @@
 //! The command line: what each command takes, and which file answers it.
 //!
-//! `serve`, `migrate`, `recover`, `config check` and `demo` run the service or touch its database
-//! here; every other command is a client that talks to a running one over gRPC, through the same public API as any other caller.
+//! `serve`, `migrate`, `recover`, `config check`, `carrier` and `demo` run the service or touch its
+//! configuration or database here; every other command is a client that talks to a running one over gRPC, through the same public API as any other caller.
 //! Nothing here reaches into the database or the worker of a server.
 //!
 //! - [`client`]: the connection, and repeats of what may be repeated
@@ -11,6 +11,7 @@
 //! - the rest: one file per command or group of commands
 
 mod audio;
+mod carriers;
 mod client;
 mod demo;
 mod failure;
@@ -85,6 +86,9 @@ enum Command {
     Migrate(serve::MigrateArgs),
     /// Put a database in order that was restored from a backup
     Recover(recover::RecoverArgs),
+    /// Look at the carriers of the configuration
+    #[command(subcommand)]
+    Carrier(carriers::CarrierCommand),
     /// Look at the configuration without starting anything
     #[command(subcommand)]
     Config(serve::ConfigCommand),
@@ -108,6 +112,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let done = match cli.command {
         Command::Send(args) => return send::run(args).await,
         Command::Serve(args) => return serve::run(args).await,
+        Command::Carrier(command) => return carriers::run(command).await,
         Command::Demo(args) => demo::run(args).await,
         Command::List(args) => voicemails::list(args).await,
         Command::Get(args) => voicemails::get(args).await,

@@ -103,7 +103,7 @@ impl MigrateArgs {
 }
 
 impl Settings {
-    fn load(self) -> anyhow::Result<Config> {
+    pub fn load(self) -> anyhow::Result<Config> {
         let overrides = Overrides {
             grpc_addr: self.grpc_addr,
             http_addr: self.http_addr,

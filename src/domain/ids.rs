@@ -68,6 +68,11 @@ ids! {
     LeaseToken,
 }
 
+impl VoicemailId {
+    /// Of no voicemail: under it the sample can be fetched by a link, to see whether links work.
+    pub const SAMPLE: VoicemailId = VoicemailId(Uuid::nil());
+}
+
 impl HandOverId {
     /// The id of a voicemail's `number`th hand-over to this carrier: the same one each time it is asked
     /// for, so that a carrier which was given it before a restore from a backup knows it again.

@@ -12,6 +12,8 @@ use crate::domain::use_case::{Channel, Purpose};
 use crate::domain::voicemail::Audio;
 use crate::storage::{NumberFilter, Page, Tx, UseCaseFilter};
 
+/// The spoken sample that an empty database is given, and that an account's check fetches.
+pub const SAMPLE_MP3: &[u8] = include_bytes!("../../assets/demo.mp3");
 /// The name of the setup, which is that of its carrier too.
 pub const SETUP: &str = "sandbox";
 /// The name of the use case, of the entity `Sample Clinic`.

@@ -74,12 +74,22 @@ pub fn database_now(_: &mut Conn) -> Result<Time> {
     Ok(crate::clock::system_now())
 }
 
-#[derive(Debug)]
-pub struct OnAcquire;
+/// What is told to each connection when it is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnAcquire {
+    /// Of the process that owns the file.
+    Owner,
+    /// Of one that looks at it beside that.
+    Reader,
+}
 
 impl CustomizeConnection<SqliteConnection, R2d2Error> for OnAcquire {
     fn on_acquire(&self, conn: &mut SqliteConnection) -> std::result::Result<(), R2d2Error> {
         use diesel::connection::SimpleConnection;
+        if *self == OnAcquire::Reader {
+            let settings = "PRAGMA busy_timeout = 5000; PRAGMA query_only = ON";
+            return conn.batch_execute(settings).map_err(R2d2Error::QueryError);
+        }
         // busy_timeout first, because switching to WAL may have to wait. FULL: an answered commit
         // survives a power cut. The page cache is counted in KiB when negative. `optimize` looks
         // whether the planner's statistics are out of date, and is quick where they are not.

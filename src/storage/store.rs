@@ -155,49 +155,78 @@ impl Store {
     /// Opens the database without touching its schema. SQLite's file is made where it is missing,
     /// and refused where another process has it.
     pub fn open(options: &StoreOptions) -> Result<Store> {
-        let size = options.connections.max(2);
-        let (engine, owner, writers, bell) = match &options.url {
-            DatabaseUrl::Postgres(url) => {
-                let url = pg::with_defaults(url);
-                let manager = pg::Manager::new(url.clone(), options.connection_age_max);
-                let pool = diesel::r2d2::Pool::builder()
-                    .max_size(size)
-                    .min_idle(Some(1))
-                    .connection_timeout(CONNECT_TIMEOUT)
-                    .test_on_check_out(false)
-                    .max_lifetime(None) // each line knows its own end
-                    .build_unchecked(manager);
-                (Engine::Postgres(pool), None, None, Some(Bell::new(url)))
-            }
+        match &options.url {
+            DatabaseUrl::Postgres(url) => Ok(Store::on_postgres(url, options)),
             DatabaseUrl::Sqlite(path) => {
                 let owner = own_file(path)?;
-                let text = path.to_str().ok_or_else(|| {
-                    Error::Unavailable("the database's path is not UTF-8".to_owned())
-                })?;
-                let pool = diesel::r2d2::Pool::builder()
-                    .max_size(size)
-                    .min_idle(Some(1))
-                    .connection_timeout(CONNECT_TIMEOUT)
-                    .test_on_check_out(false)
-                    .connection_customizer(Box::new(sqlite::OnAcquire))
-                    .build_unchecked(ConnectionManager::new(text));
-                (
-                    Engine::Sqlite(pool),
-                    Some(owner),
-                    Some(Arc::new(Semaphore::new(1))),
-                    None,
-                )
+                Store::on_sqlite(path, options, Some(owner), sqlite::OnAcquire::Owner)
             }
-        };
-        Ok(Store(Arc::new(Inner {
+        }
+    }
+
+    /// Opens the database to look at it, also beside the process that owns SQLite's file, which has to be
+    /// there. A write is an error.
+    pub fn open_beside(options: &StoreOptions) -> Result<Store> {
+        match &options.url {
+            DatabaseUrl::Postgres(url) => Ok(Store::on_postgres(url, options)),
+            DatabaseUrl::Sqlite(path) if path.exists() => {
+                Store::on_sqlite(path, options, None, sqlite::OnAcquire::Reader)
+            }
+            DatabaseUrl::Sqlite(path) => Err(Error::Unavailable(format!(
+                "there is no database `{}` yet",
+                path.display()
+            ))),
+        }
+    }
+
+    fn on_postgres(url: &str, options: &StoreOptions) -> Store {
+        let url = pg::with_defaults(url);
+        let manager = pg::Manager::new(url.clone(), options.connection_age_max);
+        let pool = diesel::r2d2::Pool::builder()
+            .max_size(options.connections.max(2))
+            .min_idle(Some(1))
+            .connection_timeout(CONNECT_TIMEOUT)
+            .test_on_check_out(false)
+            .max_lifetime(None) // each line knows its own end
+            .build_unchecked(manager);
+        Store::of(Engine::Postgres(pool), options, Some(Bell::new(url)), None)
+    }
+
+    fn on_sqlite(
+        path: &Path,
+        options: &StoreOptions,
+        owner: Option<File>,
+        on_acquire: sqlite::OnAcquire,
+    ) -> Result<Store> {
+        let text = path.to_str();
+        let text =
+            text.ok_or_else(|| Error::Unavailable("the database's path is not UTF-8".to_owned()))?;
+        let pool = diesel::r2d2::Pool::builder()
+            .max_size(options.connections.max(2))
+            .min_idle(Some(1))
+            .connection_timeout(CONNECT_TIMEOUT)
+            .test_on_check_out(false)
+            .connection_customizer(Box::new(on_acquire))
+            .build_unchecked(ConnectionManager::new(text));
+        Ok(Store::of(Engine::Sqlite(pool), options, None, owner))
+    }
+
+    fn of(
+        engine: Engine,
+        options: &StoreOptions,
+        bell: Option<Bell>,
+        owner: Option<File>,
+    ) -> Store {
+        let is_sqlite = matches!(engine, Engine::Sqlite(_));
+        Store(Arc::new(Inner {
             engine,
             clock: options.clock.clone(),
-            connections: Arc::new(Semaphore::new(size as usize)),
-            writers,
+            connections: Arc::new(Semaphore::new(options.connections.max(2) as usize)),
+            writers: is_sqlite.then(|| Arc::new(Semaphore::new(1))),
             bell,
             refused_at: Mutex::default(),
             _owner: owner,
-        })))
+        }))
     }
 
     /// Brings the schema up to this program's; safe with many processes starting together.
@@ -428,6 +457,9 @@ mod tests {
                 .contains("another process has the database"),
             "{refused}"
         );
+        assert!(Store::open_beside(&options).is_err(), "nobody has made it");
+        std::fs::write(folder.path().join("deep/er/ringless.db"), "").expect("writable");
+        assert!(Store::open_beside(&options).is_ok());
         drop(first);
         assert!(Store::open(&options).is_ok());
     }

@@ -41,6 +41,9 @@ pub trait Tx:
     /// A key that this service made for itself, made at the first call.
     fn service_key(&mut self, name: &str, fresh: &[u8]) -> Result<Vec<u8>>;
 
+    /// The same, where it was made.
+    fn find_service_key(&mut self, name: &str) -> Result<Option<Vec<u8>>>;
+
     /// Fails where the database does not answer.
     fn ping(&mut self) -> Result<()>;
 }

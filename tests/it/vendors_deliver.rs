@@ -4,13 +4,15 @@
 use std::time::Duration;
 
 use ringless::app::SAMPLE_MP3;
+use ringless::carrier::Verdict;
+use ringless::domain::phone::PhoneNumber;
 use ringless::grpc::pb;
 use ringless::grpc::pb::{FailureReason as Reason, VoicemailStatus as Status};
 use serde_json::json;
 
 use crate::support::Engine;
 use crate::support::app::{TestApp, facts};
-use crate::support::vendors::{SENDER, Stage};
+use crate::support::vendors::{SENDER, Stage, open};
 use crate::vendors::desk::Desk;
 use crate::vendors::fields::last_ten;
 use crate::vendors::play::{Answer, Ending, Fate, Play};
@@ -434,5 +436,124 @@ async fn two_accounts_of_one_kind_are_kept_apart(engine: Engine) {
     for desk in [&first.desk, &second.desk] {
         assert_eq!(desk.wrongs(), Vec::<String>::new());
         assert_eq!(desk.drops().len(), 1);
+    }
+}
+
+fn said(findings: &[ringless::carrier::Finding], verdict: Verdict) -> String {
+    let found = findings.iter().filter(|it| it.verdict == verdict);
+    found
+        .map(|it| it.what.as_str())
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+#[tokio::test]
+async fn an_accounts_check_tells_good_from_bad() {
+    use crate::vendors::{drop_cowboy_v1, drop_cowboy_v2, slybroadcast, voicedrop};
+    let folder = tempfile::tempdir().unwrap();
+    let secret = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        format!("{{ file = '{}' }}", path.display())
+    };
+    let check = async |kind: &str, lines: String| {
+        let senders =
+            ["+12125550195", "+12125550196"].map(|text| PhoneNumber::from_stored(text.to_owned()));
+        open(kind, &lines, folder.path()).check(&senders).await
+    };
+    let wrong = secret("wrong", "wrong");
+
+    let vendor = voicedrop::VoiceDrop::start(voicedrop::Settings {
+        verified: vec!["+12125550195".to_owned()],
+        ..Default::default()
+    })
+    .await
+    .unwrap();
+    let base = format!("base_url = '{}'\n", vendor.vendor.base_url());
+    let key = secret("vd", "played-voicedrop-key");
+    let found = check("voicedrop", format!("{base}auth_key = {key}")).await;
+    let good = said(&found, Verdict::Good);
+    assert!(
+        good.contains("credentials") && good.contains("1000 voice units"),
+        "{good}"
+    );
+    assert!(good.contains("+12125550195 is verified"), "{good}");
+    assert!(said(&found, Verdict::Bad).contains("+12125550196 is not"));
+    let found = check("voicedrop", format!("{base}auth_key = {wrong}")).await;
+    assert!(
+        said(&found, Verdict::Bad).contains("answers 401"),
+        "{found:?}"
+    );
+
+    let settings = drop_cowboy_v2::Settings {
+        test_numbers_only: true,
+        ..Default::default()
+    };
+    let line = settings.line_id.clone();
+    let vendor = drop_cowboy_v2::DropCowboyV2::start(settings).await.unwrap();
+    let base = format!("base_url = '{}'\n", vendor.vendor.base_url());
+    let (key, pass) = (
+        secret("k", "played-dropcowboy-key"),
+        secret("s", "played-dropcowboy-secret"),
+    );
+    let lines = format!("{base}key = {key}\nsecret = {pass}\nphone_line_id = ");
+    let found = check("drop_cowboy_v2", format!("{lines}'{line}'")).await;
+    assert!(said(&found, Verdict::Good).contains("phone_line_id is one"));
+    assert!(said(&found, Verdict::Bad).contains("simulator's numbers only"));
+    let found = check("drop_cowboy_v2", format!("{lines}'other'")).await;
+    assert!(said(&found, Verdict::Bad).contains("phone_line_id is none"));
+    let found = check(
+        "drop_cowboy_v2",
+        format!("{base}key = {key}\nsecret = {wrong}"),
+    )
+    .await;
+    assert!(
+        said(&found, Verdict::Bad).contains("answers 401"),
+        "{found:?}"
+    );
+
+    let settings = drop_cowboy_v1::Settings::default();
+    let (team, brand) = (settings.team_id.clone(), settings.brand_id.clone());
+    let vendor = drop_cowboy_v1::DropCowboyV1::start(settings).await.unwrap();
+    let base = format!(
+        "base_url = '{}'\nteam_id = '{team}'\n",
+        vendor.vendor.base_url()
+    );
+    let pass = secret("s1", "played-dropcowboy-v1-secret");
+    let found = check(
+        "drop_cowboy_v1",
+        format!("{base}secret = {pass}\nbrand_id = '{brand}'"),
+    )
+    .await;
+    assert!(
+        said(&found, Verdict::Good).contains("brand_id is one"),
+        "{found:?}"
+    );
+    let found = check("drop_cowboy_v1", format!("{base}secret = {wrong}")).await;
+    assert!(
+        said(&found, Verdict::Bad).contains("answers 401"),
+        "{found:?}"
+    );
+
+    let vendor = slybroadcast::Slybroadcast::start(slybroadcast::Settings {
+        messages_left: 0,
+        ..Default::default()
+    })
+    .await
+    .unwrap();
+    let pass = secret("sly", "played-slybroadcast-password");
+    for url in [vendor.vendor.json_url(), vendor.vendor.text_url()] {
+        let base = format!("base_url = '{url}'\nuid = 'played@example.com'\n");
+        let found = check("slybroadcast", format!("{base}password = {pass}")).await;
+        assert!(
+            said(&found, Verdict::Good).contains("credentials"),
+            "{found:?}"
+        );
+        assert!(said(&found, Verdict::Bad).contains("no messages are left"));
+        let found = check("slybroadcast", format!("{base}password = {wrong}")).await;
+        assert!(
+            said(&found, Verdict::Bad).contains("c_password"),
+            "{found:?}"
+        );
     }
 }

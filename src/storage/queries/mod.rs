@@ -57,6 +57,14 @@ impl Tx for Session<'_> {
             .first(self.conn)?)
     }
 
+    fn find_service_key(&mut self, name: &str) -> Result<Option<Vec<u8>>> {
+        Ok(service_keys::table
+            .find(name)
+            .select(service_keys::value)
+            .first(self.conn)
+            .optional()?)
+    }
+
     fn ping(&mut self) -> Result<()> {
         super::ping(self.conn)
     }
