@@ -24,8 +24,8 @@ use hyper::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::http::{Ask, Reply};
-use super::reply::{Outcomes, of_no_reply, of_nonsense, of_status, refusal, words};
+use super::http::Reply;
+use super::reply::{Outcomes, of_nonsense, of_status, refusal, words};
 use super::settings::{Account, Defaults, NumberFormat, Place, Split, account_name, read, secret};
 use super::text::{reason_in, without_numbers};
 use super::{AudioWay, BoxFuture, Call, Carrier, Finding, Message, Notice, Particulars};
@@ -88,16 +88,6 @@ pub fn open(place: &Place, table: toml::Table) -> Result<Arc<dyn Carrier>, Strin
 }
 
 impl DropCowboyV1 {
-    fn ask(&self, method: Method, path: &str) -> Result<Ask, Outcomes> {
-        let url = format!("{}{path}", self.account.base_url);
-        Ask::new(method, &url).map_err(|no_reply| of_no_reply(&no_reply))
-    }
-
-    async fn call(&self, ask: Ask) -> Result<Reply, Outcomes> {
-        let called = self.account.client.call(ask).await;
-        called.map_err(|no_reply| of_no_reply(&no_reply))
-    }
-
     /// The stored request with the credentials, which belong into this API's body and not into the database.
     fn body(&self, request: &[u8]) -> Vec<u8> {
         let Ok(Value::Object(mut fields)) = serde_json::from_slice(request) else {
@@ -110,9 +100,9 @@ impl DropCowboyV1 {
 
     async fn send(&self, call: Call) -> Outcomes {
         let sent = async {
-            let ask = self.ask(Method::POST, "/rvm")?;
+            let ask = self.account.ask(Method::POST, "/rvm")?;
             let body = self.body(&call.request);
-            self.call(ask.body("application/json", body)).await
+            self.account.call(ask.body("application/json", body)).await
         };
         match sent.await {
             Ok(reply) => taken_or_not(&reply, call.now),
@@ -121,11 +111,11 @@ impl DropCowboyV1 {
     }
 
     async fn list(&self, path: &str) -> Result<Reply, Outcomes> {
-        let ask = self.ask(Method::GET, path)?;
+        let ask = self.account.ask(Method::GET, path)?;
         let ask = ask
             .header("x-team-id", &self.team_id)
             .secret("x-secret", self.secret.expose());
-        self.call(ask).await
+        self.account.call(ask).await
     }
 
     async fn look(&self) -> Vec<Finding> {

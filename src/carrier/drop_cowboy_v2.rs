@@ -114,16 +114,10 @@ pub fn open(place: &Place, table: toml::Table) -> Result<Arc<dyn Carrier>, Strin
 
 impl DropCowboyV2 {
     fn ask(&self, method: Method, path: &str) -> Result<Ask, Outcomes> {
-        let url = format!("{}{path}", self.account.base_url);
-        let ask = Ask::new(method, &url).map_err(|no_reply| of_no_reply(&no_reply))?;
+        let ask = self.account.ask(method, path)?;
         Ok(ask
             .secret("x-key", self.key.expose())
             .secret("x-secret", self.secret.expose()))
-    }
-
-    async fn call(&self, ask: Ask) -> Result<Reply, Outcomes> {
-        let called = self.account.client.call(ask).await;
-        called.map_err(|no_reply| of_no_reply(&no_reply))
     }
 
     async fn send(&self, call: Call) -> Outcomes {
@@ -131,7 +125,9 @@ impl DropCowboyV2 {
             let ask = self
                 .ask(Method::POST, "/rvm")?
                 .header("idempotency-key", &call.hand_over_id.to_string());
-            self.call(ask.body("application/json", call.request)).await
+            self.account
+                .call(ask.body("application/json", call.request))
+                .await
         };
         match sent.await {
             Ok(reply) => taken_or_not(&reply, call.now),
@@ -164,7 +160,7 @@ impl DropCowboyV2 {
         // The address is signed for this type, and must not be given the API's headers.
         let kind = mp3["content_type"].as_str().unwrap_or("audio/mpeg");
         let put = Ask::new(Method::PUT, url).map_err(|no_reply| of_no_reply(&no_reply))?;
-        let put = self.call(put.body(kind, upload.audio)).await?;
+        let put = self.account.call(put.body(kind, upload.audio)).await?;
         if let Some(outcomes) = of_status(&put, &put.text(), upload.now) {
             // It is about a place for bytes, so it says nothing about our account.
             let reason = FailureReason::CarrierUnknown;
@@ -187,6 +183,7 @@ impl DropCowboyV2 {
     ) -> Result<Map<String, Value>, Outcomes> {
         let ask = self.ask(Method::POST, path)?;
         let reply = self
+            .account
             .call(ask.body("application/json", body.to_string()))
             .await?;
         if let Some(outcomes) = of_status(&reply, &detail_of(&reply), now) {
@@ -255,7 +252,7 @@ impl DropCowboyV2 {
     async fn reply_to(&self, path: &str) -> Result<Reply, String> {
         let asked = async {
             let ask = self.ask(Method::GET, path)?;
-            self.call(ask).await
+            self.account.call(ask).await
         };
         match asked.await {
             Ok(reply) if reply.status == 200 => Ok(reply),
@@ -419,10 +416,7 @@ impl Carrier for DropCowboyV2 {
     }
 
     fn audio_way(&self) -> AudioWay {
-        match self.account.audio {
-            AudioSetting::Link => AudioWay::Link,
-            AudioSetting::Upload => AudioWay::Upload,
-        }
+        self.account.audio_way()
     }
 
     fn account(&self) -> String {
@@ -526,223 +520,4 @@ fn read_event(body: &[u8]) -> Option<Event> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::carrier::http::{Client, Limits};
-    use crate::carrier::notice::Signature;
-    use crate::carrier::reply::tests::reply;
-
-    #[test]
-    fn each_answer_to_a_send_has_its_outcome() {
-        use FailureReason::*;
-        let outcome = |status, body: &str| taken_or_not(&reply(status, &[], body), Time::EPOCH).0;
-        let rejected = |reason| Outcome::Rejected { reason };
-        for (status, body, expected) in [
-            (
-                202,
-                r#"{"status":"queued","message_id":"m"}"#,
-                Outcome::Taken { ask_after: None },
-            ),
-            (200, r#"{"status":"odd"}"#, Outcome::Unknown),
-            (202, "", Outcome::Unknown),
-            (401, r#"{"title":"Unauthorized"}"#, rejected(CarrierAuth)),
-            (400, r#"{"title":"Bad","code":4010}"#, rejected(PeerConfig)),
-            (
-                400,
-                r#"{"title":"Bad","code":400}"#,
-                rejected(CarrierUnknown),
-            ),
-            (500, "", Outcome::Unknown),
-            (
-                429,
-                "",
-                Outcome::TryAgain {
-                    reason: CarrierRateLimited,
-                    wait: None,
-                },
-            ),
-        ] {
-            assert_eq!(outcome(status, body), expected, "{status} {body}");
-        }
-        let taken = taken_or_not(
-            &reply(202, &[], r#"{"status":"queued","message_id":"m"}"#),
-            Time::EPOCH,
-        );
-        assert_eq!(taken.1.reference, "m");
-    }
-
-    #[test]
-    fn each_code_of_a_result_is_read() {
-        use FailureReason::*;
-        let heard = |body: &str| {
-            let notice = Notice {
-                body: body.as_bytes().to_vec(),
-                ..Notice::default()
-            };
-            read_result(&notice.fields()).said
-        };
-        let because = |reason| Said::Ended(End::Because(reason));
-        assert_eq!(
-            heard(r#"{"status":"success","reason_code":0}"#),
-            Said::Ended(End::Delivered)
-        );
-        assert_eq!(heard("status=success"), Said::Ended(End::Delivered));
-        assert_eq!(
-            heard(r#"{"status":"success","reason_code":4002}"#),
-            Said::Unheard
-        );
-        assert_eq!(
-            heard(r#"{"status":"rerouted","reason_code":9999}"#),
-            Said::Unheard
-        );
-        for (code, said) in [
-            (3000, Said::NotTried(InsufficientFunds)),
-            (3001, because(AudioRejected)),
-            (3002, because(CarrierUnknown)),
-            (3007, Said::NotTried(CarrierAuth)),
-            (3014, because(PeerConfig)),
-            (3021, because(CarrierUnknown)),
-            (3027, because(CarrierAmbiguous)),
-            (3028, because(CarrierUnknown)),
-            (3040, because(CarrierRefusedRecipient)),
-            (4000, because(VoicemailNotDetected)),
-            (4001, because(NoMailbox)),
-            (4002, because(MailboxFull)),
-            (4004, because(Unreachable)),
-            (4005, because(NoAnswer)),
-            (4006, because(Busy)),
-            (4008, because(SpamBlocked)),
-            (4010, because(PeerConfig)),
-            (4013, because(FrequencyCap)),
-            (4016, because(InternalDnc)),
-            (4017, because(KnownLitigator)),
-            (4019, because(ReassignedNumber)),
-            (4021, because(CarrierUnknown)),
-            (6000, because(SenderSuspended)),
-            (6001, because(SenderSuspended)),
-            (6002, because(SenderSuspended)),
-            (6003, because(SenderNotVerified)),
-            (6004, because(ConsentMissing)),
-            (6005, because(ConsentRevoked)),
-            (6006, because(ConsentMissing)),
-            (6011, because(ConsentMissing)),
-            (7777, because(CarrierUnknown)),
-        ] {
-            let body = format!(r#"{{"status":"failure","reason_code":{code}}}"#);
-            assert_eq!(heard(&body), said, "{code}");
-            let as_text = format!(r#"{{"status":"failure","reason_code":"{code}"}}"#);
-            assert_eq!(heard(&as_text), said, "{code}");
-        }
-        let dnc = r#"{"status":"failure","reason_code":7777,"dnc":true}"#;
-        assert_eq!(heard(dnc), because(CarrierDnc));
-    }
-
-    fn account(signing_secrets: &[&str]) -> DropCowboyV2 {
-        let second = Duration::from_secs(1);
-        let limits = Limits {
-            connect: second,
-            answer: second,
-        };
-        DropCowboyV2 {
-            account: Account {
-                base_url: DEFAULTS.base_url.to_owned(),
-                number_format: NumberFormat::E164,
-                audio: AudioSetting::Link,
-                may_have_health_information: false,
-                client: Client::new(limits, None).expect("a client"),
-            },
-            key: Secret::new("key"),
-            secret: Secret::new("secret"),
-            signing_secrets: signing_secrets.iter().map(|it| Secret::new(*it)).collect(),
-            phone_line_id: None,
-            brand_id: None,
-        }
-    }
-
-    fn signed(secret: &str, timestamp: &str, body: &str) -> Notice {
-        let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("any length");
-        mac.update(format!("{timestamp}.{body}").as_bytes());
-        Notice {
-            body: body.as_bytes().to_vec(),
-            signature: Signature {
-                timestamp: timestamp.to_owned(),
-                value: format!(
-                    "sha256={}",
-                    crate::domain::hex(&mac.finalize().into_bytes())
-                ),
-                version: "v1".to_owned(),
-            },
-            ..Notice::default()
-        }
-    }
-
-    const EVENT: &str = r#"{"event_id":"e-1","event":"contact.rvm.status","data":{"drop_id":"d-1","status":"success","reason_code":0,"to":"+12125550123"}}"#;
-
-    #[test]
-    fn a_webhook_is_heard_where_it_is_signed_and_fresh() {
-        let carrier = account(&["new", "old"]);
-        let now = Time::from_micros(1_000_000_000_000);
-        for secret in ["new", "old"] {
-            let event = carrier.read_webhook(&signed(secret, "1000000", EVENT), now);
-            let event = event.expect("good");
-            assert_eq!(
-                (event.id.as_str(), event.reference.as_str()),
-                ("e-1", "d-1")
-            );
-            assert_eq!(event.word.said, Said::Ended(End::Delivered));
-            assert_eq!(event.word.recipient.as_deref(), Some("+12125550123"));
-        }
-        for (seconds, is_good) in [
-            (999_699, false),
-            (999_700, true),
-            (1_000_300, true),
-            (1_000_301, false),
-        ] {
-            let read = carrier.read_webhook(&signed("new", &seconds.to_string(), EVENT), now);
-            assert_eq!(read.is_ok(), is_good, "{seconds}");
-            assert!(is_good || read == Err(NoticeFault::Time));
-        }
-        let good = signed("new", "1000000", EVENT);
-        let mut changed = good.clone();
-        changed.body[60] ^= 1;
-        let mut later = good.clone();
-        later.signature.timestamp = "1000001".to_owned();
-        let mut unsigned = good.clone();
-        unsigned.signature.value.clear();
-        let mut other_version = good.clone();
-        other_version.signature.version = "v2".to_owned();
-        let mut half = good.clone();
-        half.signature.value.pop();
-        for bad in [
-            signed("other", "1000000", EVENT),
-            changed,
-            later,
-            unsigned,
-            other_version,
-            half,
-        ] {
-            assert_eq!(carrier.read_webhook(&bad, now), Err(NoticeFault::Signature));
-        }
-        let nothing = signed("new", "1000000", "{}");
-        assert_eq!(
-            carrier.read_webhook(&nothing, now),
-            Err(NoticeFault::Unreadable)
-        );
-        assert_eq!(
-            account(&[]).read_webhook(&good, now),
-            Err(NoticeFault::NoDoor)
-        );
-    }
-
-    #[test]
-    fn other_events_of_the_account_say_nothing() {
-        let other = EVENT.replace("contact.rvm.status", "contact.sms.status");
-        assert_eq!(
-            read_event(other.as_bytes()).expect("readable").word.said,
-            Said::Nothing
-        );
-        let receipt = EVENT.replace("contact.rvm.status", "contact.rvm.receipt");
-        let word = read_event(receipt.as_bytes()).expect("readable").word;
-        assert_eq!(word.said, Said::Ended(End::Delivered));
-    }
-}
+mod tests;

@@ -3,12 +3,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use hyper::Uri;
+use hyper::{Method, Uri};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
-use super::http::{Client, Limits};
+use super::AudioWay;
+use super::http::{Ask, Client, Limits, Reply};
+use super::reply::{Outcomes, of_no_reply};
 use crate::domain::phone::PhoneNumber;
 use crate::secret::{Secret, SecretSource};
 
@@ -138,6 +140,27 @@ pub struct Defaults {
     pub number_format: NumberFormat,
     /// The carrier can be given audio once for all.
     pub takes_uploads: bool,
+}
+
+impl Account {
+    /// A request to a path under the base URL.
+    pub fn ask(&self, method: Method, path: &str) -> Result<Ask, Outcomes> {
+        let ask = Ask::new(method, &format!("{}{path}", self.base_url));
+        ask.map_err(|no_reply| of_no_reply(&no_reply))
+    }
+
+    /// One exchange; where there is no answer, what that means for a hand-over.
+    pub async fn call(&self, ask: Ask) -> Result<Reply, Outcomes> {
+        let called = self.client.call(ask).await;
+        called.map_err(|no_reply| of_no_reply(&no_reply))
+    }
+
+    pub fn audio_way(&self) -> AudioWay {
+        match self.audio {
+            AudioSetting::Link => AudioWay::Link,
+            AudioSetting::Upload => AudioWay::Upload,
+        }
+    }
 }
 
 impl Common {

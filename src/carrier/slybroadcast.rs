@@ -22,9 +22,9 @@ use std::sync::Arc;
 use hyper::Method;
 use serde::Deserialize;
 
-use super::http::{Ask, Reply};
+use super::http::Reply;
 use super::notice::Fields;
-use super::reply::{Outcomes, of_no_reply, of_nonsense, of_status, refusal, words};
+use super::reply::{Outcomes, of_nonsense, of_status, refusal, words};
 use super::settings::{Account, Defaults, NumberFormat, Place, Split, account_name, read, secret};
 use super::text::{reason_in, without_numbers};
 use super::{AudioWay, BoxFuture, Call, Carrier, Finding, Message, Notice, Particulars, Question};
@@ -77,8 +77,7 @@ pub fn open(place: &Place, table: toml::Table) -> Result<Arc<dyn Carrier>, Strin
 impl Slybroadcast {
     /// A form with the credentials, which belong into this API's body and not into the database.
     async fn call(&self, form: &[u8]) -> Result<Reply, Outcomes> {
-        let ask = Ask::new(Method::POST, &self.account.base_url)
-            .map_err(|no_reply| of_no_reply(&no_reply))?;
+        let ask = self.account.ask(Method::POST, "")?;
         let mut body = String::from_utf8_lossy(form).into_owned();
         body.push('&');
         let credentials = [
@@ -88,8 +87,7 @@ impl Slybroadcast {
         form_urlencoded::Serializer::for_suffix(&mut body, form.len() + 1)
             .extend_pairs(credentials);
         let ask = ask.body("application/x-www-form-urlencoded", body);
-        let called = self.account.client.call(ask).await;
-        called.map_err(|no_reply| of_no_reply(&no_reply))
+        self.account.call(ask).await
     }
 
     async fn send(&self, call: Call) -> Outcomes {

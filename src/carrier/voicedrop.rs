@@ -27,10 +27,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::http::{Ask, Reply};
-use super::reply::{Outcomes, of_no_reply, of_nonsense, of_status, of_upload, refusal, words};
-use super::settings::{
-    Account, AudioSetting, Defaults, NumberFormat, Place, Split, account_name, read, secret,
-};
+use super::reply::{Outcomes, of_nonsense, of_status, of_upload, refusal, words};
+use super::settings::{Account, Defaults, NumberFormat, Place, Split, account_name, read, secret};
 use super::text::{reason_in, without_numbers};
 use super::{AudioWay, BoxFuture, Call, Carrier, Finding, Message, Notice, Particulars, Upload};
 use crate::domain::attempt::{CarrierWords, Outcome};
@@ -76,20 +74,16 @@ pub fn open(place: &Place, table: toml::Table) -> Result<Arc<dyn Carrier>, Strin
 
 impl VoiceDrop {
     fn ask(&self, method: Method, path: &str) -> Result<Ask, Outcomes> {
-        let url = format!("{}{path}", self.account.base_url);
-        let ask = Ask::new(method, &url).map_err(|no_reply| of_no_reply(&no_reply))?;
+        let ask = self.account.ask(method, path)?;
         Ok(ask.secret("auth-key", self.auth_key.expose()))
-    }
-
-    async fn call(&self, ask: Ask) -> Result<Reply, Outcomes> {
-        let called = self.account.client.call(ask).await;
-        called.map_err(|no_reply| of_no_reply(&no_reply))
     }
 
     async fn send(&self, call: Call) -> Outcomes {
         let sent = async {
             let ask = self.ask(Method::POST, "/ringless_voicemail")?;
-            self.call(ask.body("application/json", call.request)).await
+            self.account
+                .call(ask.body("application/json", call.request))
+                .await
         };
         match sent.await {
             Ok(reply) => taken_or_not(&reply, call.now),
@@ -102,6 +96,7 @@ impl VoiceDrop {
         let ask = self.ask(Method::POST, "/upload-static-audio")?;
         let kind = format!("multipart/form-data; boundary={boundary}");
         let reply = self
+            .account
             .call(ask.body(&kind, form_of(&boundary, &upload.audio)))
             .await;
         let reply = reply.map_err(of_upload)?;
@@ -129,7 +124,7 @@ impl VoiceDrop {
     async fn look(&self, senders: &[PhoneNumber]) -> Vec<Finding> {
         let asked = async {
             let ask = self.ask(Method::GET, "/profile")?;
-            self.call(ask).await
+            self.account.call(ask).await
         };
         let reply = match asked.await {
             Ok(reply) => reply,
@@ -221,10 +216,7 @@ impl Carrier for VoiceDrop {
     }
 
     fn audio_way(&self) -> AudioWay {
-        match self.account.audio {
-            AudioSetting::Link => AudioWay::Link,
-            AudioSetting::Upload => AudioWay::Upload,
-        }
+        self.account.audio_way()
     }
 
     fn account(&self) -> String {

@@ -78,6 +78,9 @@ fn the_commands_are_those_of_the_contract() {
         "use-case unassign",
         "migrate",
         "recover",
+        "carrier",
+        "carrier list",
+        "carrier check",
         "config",
         "config check",
     ];
@@ -102,12 +105,13 @@ fn every_command_and_every_argument_says_what_it_is_for() {
 
 #[test]
 fn help_names_every_variable() {
-    for path in ["serve", "config check"] {
+    for path in ["serve", "config check", "carrier list", "carrier check"] {
         let help = help(path);
         for variable in [
             "RINGLESS_GRPC_ADDR",
             "RINGLESS_HTTP_ADDR",
             "RINGLESS_ADMIN_ADDR",
+            "RINGLESS_PUBLIC_URL",
             "DATABASE_URL",
             "RINGLESS_DATA_DIR",
             "RINGLESS_CONFIG",
@@ -128,6 +132,8 @@ fn help_names_every_variable() {
             "demo",
             "migrate",
             "recover",
+            "carrier list",
+            "carrier check",
             "config",
             "config check",
         ];

@@ -15,7 +15,7 @@ use serde_json::json;
 
 use crate::support::Engine;
 use crate::support::app::TestApp;
-use crate::support::vendors::{Stage, open};
+use crate::support::vendors::{Stage, open, wait_until};
 use crate::vendors::play::{Answer, Ending, Fate, Play, Says, Word, Words};
 
 crate::on_both_databases!(
@@ -33,14 +33,6 @@ crate::on_both_databases!(
 );
 
 const RECIPIENT: &str = "+12125550123";
-
-async fn wait_until<F: Future<Output = bool>>(is_so: impl Fn() -> F) {
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
-    while !is_so().await {
-        assert!(tokio::time::Instant::now() < deadline, "it never came");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-}
 
 /// Looks until its last attempt has ended so.
 async fn wait_for_outcome(app: &TestApp, id: &str, outcome: AttemptOutcome) -> pb::Voicemail {

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::support::Engine;
 use crate::support::app::TestApp;
-use crate::support::vendors::Stage;
+use crate::support::vendors::{Stage, wait_until};
 use crate::vendors::client::{Bounds, Client, Heard};
 use crate::vendors::desk::Desk;
 use crate::vendors::drop_cowboy_v2::hooks::{event, sign};
@@ -43,14 +43,6 @@ async fn post(url: &str, content_type: &str, body: impl Into<Bytes>) -> Heard {
     let client = Client::new();
     let called = client.call(Method::POST, url, &headers, body.into(), BOUNDS);
     called.await.unwrap()
-}
-
-async fn wait_until<F: Future<Output = bool>>(is_so: impl Fn() -> F) {
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
-    while !is_so().await {
-        assert!(tokio::time::Instant::now() < deadline, "it never came");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
 }
 
 fn held(fate: Fate) -> Word {

@@ -7,14 +7,16 @@ mod claim;
 mod hear;
 mod limits;
 mod record;
+mod request;
 
-pub(super) use begin::message;
-pub use begin::{Begun, CallPlan, NextMove, QuestionPlan, begin, never_called, renew, uploaded};
+pub use begin::{Begun, CallPlan, NextMove, QuestionPlan, begin, never_called, renew};
 pub use breaker::{end_trial, trip};
 pub(super) use claim::refused;
 pub use claim::{Claimed, Round, Task, claim};
 pub use hear::{Heard, hear};
 pub use record::{Recorded, record_answer, record_outcome};
+pub(super) use request::message;
+pub use request::uploaded;
 
 use std::time::Duration;
 

@@ -2,6 +2,7 @@
 //! start.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use ringless::app::Running;
 use ringless::carrier::Carrier;
@@ -277,6 +278,15 @@ impl TestApp {
     pub async fn metrics(&self) -> String {
         let url = format!("http://{}/metrics", self.running.admin_addr());
         crate::serving::http_get(&url).await.1
+    }
+}
+
+/// Looks again and again until it is so. The deadline is generous: it only keeps a failure from hanging.
+pub async fn wait_until<F: Future<Output = bool>>(is_so: impl Fn() -> F) {
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+    while !is_so().await {
+        assert!(tokio::time::Instant::now() < deadline, "it never came");
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 
