@@ -4,8 +4,7 @@
 //!
 //! | reply to `POST /rvm` | outcome |
 //! |---|---|
-//! | 2xx with `status: "queued"` (or `success`) | Taken |
-//! | 2xx with another `status` | Rejected, by the text of `message` (`carrier_unknown` where it says nothing known) |
+//! | 2xx with a `status` (`queued` is documented) | by that word, as in `reply.rs`; the text is `message` |
 //! | 2xx that is no JSON object with a `status` | Unknown |
 //! | all others, and none | as in `reply.rs` |
 //!
@@ -25,11 +24,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::http::Reply;
-use super::reply::{Outcomes, of_nonsense, of_status, refusal, words};
+use super::reply::{Outcomes, of_nonsense, of_status, of_status_word};
 use super::settings::{Account, Defaults, NumberFormat, Place, Split, account_name, read, secret};
-use super::text::{reason_in, without_numbers};
+use super::text::{reason_in, shown};
 use super::{AudioWay, BoxFuture, Call, Carrier, Finding, Message, Notice, Particulars};
-use crate::domain::attempt::{CarrierWords, Outcome};
+use crate::domain::attempt::CarrierWords;
 use crate::domain::doubt::DoubtTraits;
 use crate::domain::failure::FailureReason;
 use crate::domain::phone::PhoneNumber;
@@ -124,7 +123,7 @@ impl DropCowboyV1 {
             Err((_, words)) => return vec![Finding::bad(format!("no answer: {}", words.detail))],
         };
         if reply.status != 200 {
-            let text = without_numbers(&message_of(&reply));
+            let text = shown(&message_of(&reply));
             return vec![Finding::bad(format!(
                 "the list of brands answers {}: {text}",
                 reply.status
@@ -161,11 +160,7 @@ fn taken_or_not(reply: &Reply, now: Time) -> Outcomes {
     }
     let object = reply.object().unwrap_or_default();
     match object.get("status").and_then(Value::as_str) {
-        Some("queued" | "success") => (Outcome::Taken { ask_after: None }, CarrierWords::default()),
-        Some(other) => {
-            let reason = refusal(&text).unwrap_or(FailureReason::CarrierUnknown);
-            (Outcome::Rejected { reason }, words(other, &text))
-        }
+        Some(status) => of_status_word(status, &text),
         None => of_nonsense(reply),
     }
 }
@@ -247,7 +242,7 @@ fn read_callback(notice: &Notice) -> Word {
     });
     Word {
         said,
-        words: CarrierWords::new(&reference, &code, &without_numbers(&text)),
+        words: CarrierWords::new(&reference, &code, &shown(&text)),
         cost,
         recipient: fields.text("phone_number"),
     }
@@ -269,6 +264,7 @@ fn failure(is_dnc: bool, is_spam: bool, text: &str) -> Said {
 mod tests {
     use super::*;
     use crate::carrier::reply::tests::reply;
+    use crate::domain::attempt::Outcome;
 
     #[test]
     fn each_answer_to_a_send_has_its_outcome() {

@@ -41,7 +41,7 @@ use super::reply::{Outcomes, of_no_reply, of_nonsense, of_status, of_upload, ref
 use super::settings::{
     Account, AudioSetting, Defaults, NumberFormat, Place, Split, account_name, read, secret,
 };
-use super::text::without_numbers;
+use super::text::shown;
 use super::{
     AudioWay, BoxFuture, Call, Carrier, Event, Finding, Message, Notice, NoticeFault, Particulars,
     Upload,
@@ -259,7 +259,7 @@ impl DropCowboyV2 {
             Ok(reply) => Err(format!(
                 "{path} answers {}: {}",
                 reply.status,
-                without_numbers(&detail_of(&reply))
+                shown(&detail_of(&reply))
             )),
             Err((_, words)) => Err(format!("no answer: {}", words.detail)),
         }
@@ -336,7 +336,7 @@ fn taken_or_not(reply: &Reply, now: Time) -> Outcomes {
             (outcome, _) => outcome,
         };
         let said = match code {
-            Some(code) => CarrierWords { code, ..said },
+            Some(code) => CarrierWords::new("", &code, &said.detail),
             None => said,
         };
         return (outcome, said);
@@ -397,7 +397,7 @@ fn read_result(fields: &Fields) -> Word {
         },
         _ => Said::Unheard,
     };
-    let text = without_numbers(&fields.text("reason").unwrap_or_default());
+    let text = shown(&fields.text("reason").unwrap_or_default());
     let reference = fields.text("drop_id").unwrap_or_default();
     Word {
         said,
@@ -498,11 +498,17 @@ fn check_time(timestamp: &str, now: Time) -> Result<(), NoticeFault> {
     }
 }
 
+/// The vendor's are UUIDs.
+const EVENT_ID_BYTES_MAX: usize = 256;
+
 fn read_event(body: &[u8]) -> Option<Event> {
     let Value::Object(mut object) = serde_json::from_slice(body).ok()? else {
         return None;
     };
     let id = object.get("event_id")?.as_str()?.to_owned();
+    if id.len() > EVENT_ID_BYTES_MAX || id.contains('\0') {
+        return None;
+    }
     let Some(Value::Object(data)) = object.remove("data") else {
         return None;
     };

@@ -10,11 +10,19 @@
 //! | 429 | TryAgain `carrier_rate_limited`, after `Retry-After` |
 //! | other 4xx but 408 | Rejected, by the text (`carrier_unknown` where it says nothing known) |
 //! | 408, 3xx, 5xx | Unknown: something may have been done before it was said |
+//!
+//! Two carriers put a `status` into a 2xx:
+//!
+//! | `status`, in any case | outcome |
+//! |---|---|
+//! | `success`, `queued`, `scheduled`, `pending`, `processing`, `accepted`, `ok` | Taken |
+//! | begins with `fail`, `error`, `invalid`, `reject`, `denied` or `refused` | Rejected, by the text |
+//! | any other | Unknown |
 
 use std::time::Duration;
 
 use super::http::{NoReply, Reply};
-use super::text::{reason_in, without_numbers};
+use super::text::{reason_in, shown};
 use crate::domain::attempt::{CarrierWords, Outcome};
 use crate::domain::failure::FailureReason;
 use crate::domain::time::Time;
@@ -30,10 +38,7 @@ pub fn of_no_reply(no_reply: &NoReply) -> Outcomes {
         },
         NoReply::Broken(_) => Outcome::Unknown,
     };
-    (
-        outcome,
-        CarrierWords::new("", "", &without_numbers(no_reply.text())),
-    )
+    (outcome, CarrierWords::new("", "", &shown(no_reply.text())))
 }
 
 /// Of an answer whose status alone decides; none where it is a 2xx. `text` is the carrier's reason,
@@ -56,6 +61,31 @@ pub fn of_status(reply: &Reply, text: &str, now: Time) -> Option<Outcomes> {
         _ => Outcome::Unknown,
     };
     Some((outcome, words(&reply.status.to_string(), text)))
+}
+
+/// Of the status word that carriers put into a 2xx. A word that says neither is no promise of either kind.
+pub fn of_status_word(status: &str, text: &str) -> Outcomes {
+    const TAKEN: [&str; 7] = [
+        "success",
+        "queued",
+        "scheduled",
+        "pending",
+        "processing",
+        "accepted",
+        "ok",
+    ];
+    const REFUSED: [&str; 6] = ["fail", "error", "invalid", "reject", "denied", "refused"];
+    let word = status.trim().to_lowercase();
+    if TAKEN.contains(&word.as_str()) {
+        return (Outcome::Taken { ask_after: None }, CarrierWords::default());
+    }
+    let outcome = match REFUSED.iter().any(|refused| word.starts_with(refused)) {
+        true => Outcome::Rejected {
+            reason: refusal(text).unwrap_or(FailureReason::CarrierUnknown),
+        },
+        false => Outcome::Unknown,
+    };
+    (outcome, words(status, text))
 }
 
 /// A reason that the refusal of a request can have: the text may speak of pace, which is no refusal.
@@ -86,7 +116,7 @@ pub fn of_upload((outcome, words): Outcomes) -> Outcomes {
 
 /// Code and text, with no phone number in them.
 pub fn words(code: &str, text: &str) -> CarrierWords {
-    CarrierWords::new("", code, &without_numbers(text))
+    CarrierWords::new("", code, &shown(text))
 }
 
 /// The carrier's wish: seconds, or a date (RFC 9110, 10.2.3).
@@ -115,6 +145,29 @@ pub mod tests {
             status,
             headers: map,
             body: body.to_owned().into(),
+        }
+    }
+
+    #[test]
+    fn a_status_word_is_a_promise_a_refusal_or_neither() {
+        use FailureReason::*;
+        let rejected = |reason| Outcome::Rejected { reason };
+        for (word, text, outcome) in [
+            (
+                "success",
+                "audio queued",
+                Outcome::Taken { ask_after: None },
+            ),
+            (" Queued", "", Outcome::Taken { ask_after: None }),
+            ("OK", "", Outcome::Taken { ask_after: None }),
+            ("error", "hm", rejected(CarrierUnknown)),
+            ("Failed", "landline", rejected(NotMobile)),
+            ("invalid_request", "", rejected(CarrierUnknown)),
+            ("rejected", "rate limit", rejected(CarrierUnknown)),
+            ("created", "landline", Outcome::Unknown),
+            ("", "", Outcome::Unknown),
+        ] {
+            assert_eq!(of_status_word(word, text).0, outcome, "{word} {text}");
         }
     }
 

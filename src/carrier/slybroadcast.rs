@@ -26,7 +26,7 @@ use super::http::Reply;
 use super::notice::Fields;
 use super::reply::{Outcomes, of_nonsense, of_status, refusal, words};
 use super::settings::{Account, Defaults, NumberFormat, Place, Split, account_name, read, secret};
-use super::text::{reason_in, without_numbers};
+use super::text::{reason_in, shown};
 use super::{AudioWay, BoxFuture, Call, Carrier, Finding, Message, Notice, Particulars, Question};
 use crate::domain::attempt::{Answer, CarrierWords, Outcome};
 use crate::domain::doubt::DoubtTraits;
@@ -121,7 +121,7 @@ impl Slybroadcast {
             Spoken::Error(text) => {
                 return vec![Finding::bad(format!(
                     "the account is refused: {}",
-                    without_numbers(&text)
+                    shown(&text)
                 ))];
             }
             Spoken::Neither => {
@@ -178,7 +178,8 @@ impl Spoken {
     }
 
     fn of_fields(fields: &Fields) -> Spoken {
-        if let Some(text) = fields.text("error") {
+        let is_none = |text: &String| matches!(text.as_str(), "" | "0" | "false");
+        if let Some(text) = fields.text("error").filter(|text| !is_none(text)) {
             return Spoken::Error(text);
         }
         let said = fields.first_of(&["new_campaign", "user_verify", "status"]);
@@ -382,7 +383,7 @@ fn word(reference: &str, phone: &str, status: &str, reason: &str) -> Word {
     };
     Word {
         said,
-        words: CarrierWords::new(reference, status, &without_numbers(reason)),
+        words: CarrierWords::new(reference, status, &shown(reason)),
         cost: None,
         recipient: (!phone.is_empty()).then(|| phone.to_owned()),
     }

@@ -7,6 +7,7 @@
 use crate::domain::failure::FailureReason;
 
 /// The first family that has a word in the text counts, so what is more exact stands further up.
+/// What speaks of our account holds a setup's messages back, so those words are narrow.
 const FAMILIES: &[(FailureReason, &[&str])] = {
     use FailureReason::*;
     &[
@@ -121,13 +122,17 @@ const FAMILIES: &[(FailureReason, &[&str])] = {
         (
             InsufficientFunds,
             &[
-                "insufficient",
+                "insufficient fund",
+                "insufficient credit",
+                "insufficient balance",
+                "insufficient voice units",
                 "no remaining messages",
+                "no messages remaining",
                 "out of credit",
                 "no credit",
                 "not enough credit",
+                "not enough funds",
                 "no funds",
-                "balance",
             ],
         ),
         (
@@ -135,15 +140,18 @@ const FAMILIES: &[(FailureReason, &[&str])] = {
             &[
                 "account suspended",
                 "account disabled",
+                "account inactive",
                 "account is suspended",
+                "account is disabled",
+                "account is inactive",
                 "unauthorized",
                 "invalid credentials",
                 "invalid api key",
-                "invalid key",
+                "invalid login",
+                "login failed",
                 "c_uid",
                 "c_password",
                 "invalid team_id",
-                "login",
             ],
         ),
         (
@@ -171,12 +179,43 @@ pub fn reason_in(text: &str) -> Option<FailureReason> {
         .map(|(reason, _)| *reason)
 }
 
+/// A carrier's text as it may be shown: without phone numbers, and without addresses, which may be
+/// links to audio or to our own callbacks.
+pub fn shown(text: &str) -> String {
+    without_numbers(&without_addresses(text))
+}
+
+fn without_addresses(text: &str) -> String {
+    let mut clean = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("://") {
+        let scheme = rest[..at]
+            .rfind(|c: char| !c.is_ascii_alphanumeric())
+            .map_or(0, |before| before + 1);
+        // A character before the scheme may be longer than one byte.
+        let scheme = (scheme..=at)
+            .find(|at| rest.is_char_boundary(*at))
+            .unwrap_or(at);
+        clean.push_str(&rest[..scheme]);
+        clean.push_str("(an address)");
+        let behind = &rest[at..];
+        let end = behind
+            .find(|c: char| {
+                c.is_whitespace() || matches!(c, '"' | '\'' | '<' | '>' | ')' | ']' | '}')
+            })
+            .unwrap_or(behind.len());
+        rest = &behind[end..];
+    }
+    clean.push_str(rest);
+    clean
+}
+
 /// Digits in a row, spaces and signs between them left out, from which on they may be a phone number.
 const NUMBER_DIGITS_MIN: usize = 7;
 
 /// The text with each number of so many digits cut to its last two: carriers name the recipient
 /// in their texts, and those are shown to callers and logged.
-pub fn without_numbers(text: &str) -> String {
+fn without_numbers(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     let mut run = String::new();
     for c in text.chars() {
@@ -231,6 +270,10 @@ mod tests {
             ("insufficient voice units", Some(InsufficientFunds)),
             ("No remaining messages", Some(InsufficientFunds)),
             ("account suspended", Some(CarrierAuth)),
+            ("insufficient audio", Some(AudioRejected)),
+            ("insufficient information on the recipient", None),
+            ("the recipient's login page", None),
+            ("balance of the mailbox unknown", None),
             ("Bad Audio, can't download", Some(AudioUnfetchable)),
             (
                 "recording could not be fetched: 404",
@@ -245,6 +288,22 @@ mod tests {
     }
 
     #[test]
+    fn an_address_in_a_text_is_left_out() {
+        for (text, clean) in [
+            (
+                "can't fetch https://v.example/audio/a/b.mp3",
+                "can't fetch (an address)",
+            ),
+            ("(http://a.b/c?d=e) is 404", "((an address)) is 404"),
+            ("\"s3://x\", ö://y z", "\"(an address)\", ö(an address) z"),
+            ("https://a https://b", "(an address) (an address)"),
+            ("a:b //c", "a:b //c"),
+        ] {
+            assert_eq!(shown(text), clean);
+        }
+    }
+
+    #[test]
     fn a_number_in_a_text_is_cut() {
         for (text, clean) in [
             ("+12125550123 is busy", "…23 is busy"),
@@ -255,7 +314,7 @@ mod tests {
             ("1234567 goes", "…67 goes"),
             ("", ""),
         ] {
-            assert_eq!(without_numbers(text), clean);
+            assert_eq!(shown(text), clean);
         }
     }
 }

@@ -4,8 +4,7 @@
 //!
 //! | reply to `POST /ringless_voicemail` | outcome |
 //! |---|---|
-//! | 200 with `status: "success"` | Taken |
-//! | 2xx with another `status` | Rejected, by the text of `message` (`carrier_unknown` where it says nothing known) |
+//! | 2xx with a `status` (`success` is documented) | by that word, as in `reply.rs`; the text is `message` |
 //! | 2xx that is no JSON object with a `status` | Unknown |
 //! | all others, and none | as in `reply.rs` |
 //!
@@ -27,9 +26,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::http::{Ask, Reply};
-use super::reply::{Outcomes, of_nonsense, of_status, of_upload, refusal, words};
+use super::reply::{Outcomes, of_nonsense, of_status, of_status_word, of_upload, refusal, words};
 use super::settings::{Account, Defaults, NumberFormat, Place, Split, account_name, read, secret};
-use super::text::{reason_in, without_numbers};
+use super::text::{reason_in, shown};
 use super::{AudioWay, BoxFuture, Call, Carrier, Finding, Message, Notice, Particulars, Upload};
 use crate::domain::attempt::{CarrierWords, Outcome};
 use crate::domain::doubt::DoubtTraits;
@@ -55,8 +54,6 @@ struct Own {
 }
 
 pub struct VoiceDrop {
-    /// VoiceDrop names accounts by nothing but their keys.
-    name: String,
     account: Account,
     auth_key: Secret,
     validate_recipient_phone: Option<bool>,
@@ -65,7 +62,6 @@ pub struct VoiceDrop {
 pub fn open(place: &Place, table: toml::Table) -> Result<Arc<dyn Carrier>, String> {
     let Split { common, own } = read::<Own>(table)?;
     Ok(Arc::new(VoiceDrop {
-        name: place.name.clone(),
         account: common.check(place, &DEFAULTS)?,
         auth_key: secret("auth_key", own.auth_key.as_ref())?,
         validate_recipient_phone: own.validate_recipient_phone,
@@ -131,7 +127,7 @@ impl VoiceDrop {
             Err((_, words)) => return vec![Finding::bad(format!("no answer: {}", words.detail))],
         };
         let Some(profile) = reply.object().filter(|_| reply.status == 200) else {
-            let text = without_numbers(&message_of(&reply));
+            let text = shown(&message_of(&reply));
             return vec![Finding::bad(format!(
                 "the account's profile answers {}: {text}",
                 reply.status
@@ -178,11 +174,7 @@ fn taken_or_not(reply: &Reply, now: Time) -> Outcomes {
         .object()
         .and_then(|object| object.get("status").map(text_of));
     match status.as_deref() {
-        Some("success") => (Outcome::Taken { ask_after: None }, CarrierWords::default()),
-        Some(other) => {
-            let reason = refusal(&text).unwrap_or(FailureReason::CarrierUnknown);
-            (Outcome::Rejected { reason }, words(other, &text))
-        }
+        Some(status) => of_status_word(status, &text),
         None => of_nonsense(reply),
     }
 }
@@ -220,7 +212,9 @@ impl Carrier for VoiceDrop {
     }
 
     fn account(&self) -> String {
-        account_name(&["voicedrop", &self.account.base_url, &self.name])
+        // VoiceDrop names accounts by nothing but their keys.
+        let key = self.auth_key.expose();
+        account_name(&["voicedrop", &self.account.base_url, key])
     }
 
     fn request(&self, message: &Message, particulars: &Particulars) -> Vec<u8> {
@@ -280,7 +274,7 @@ fn read_callback(notice: &Notice) -> Word {
     let reference = fields.text("voice_drop_id").unwrap_or_default();
     Word {
         said: said(&status.to_lowercase(), &info, &text),
-        words: CarrierWords::new(&reference, &status, &without_numbers(detail)),
+        words: CarrierWords::new(&reference, &status, &shown(detail)),
         cost: None,
         recipient: fields.text("sent_to"),
     }
@@ -346,6 +340,11 @@ mod tests {
                 200,
                 r#"{"status":"error","message":"hm"}"#,
                 rejected(CarrierUnknown),
+            ),
+            (
+                200,
+                r#"{"status":"rerouted","message":"landline"}"#,
+                Outcome::Unknown,
             ),
             (200, "<html>maintenance</html>", Outcome::Unknown),
             (200, "", Outcome::Unknown),

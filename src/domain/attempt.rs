@@ -36,10 +36,6 @@ impl Attempt {
         }
     }
 
-    pub fn has_words(&self) -> bool {
-        !self.words().is_empty() || self.failure_reason.is_some()
-    }
-
     /// Later words about it. The reference that its answer gave stays: support asks for that.
     pub fn hear(&mut self, words: &CarrierWords, reason: Option<FailureReason>) {
         if self.carrier_reference.is_empty() {

@@ -406,7 +406,10 @@ impl Delivery {
         }
         match effect {
             Effect::End(end) => self.word(end, words, context.now),
-            Effect::Take => self.taken(hand_over, traits, None, context),
+            Effect::Take => {
+                self.held = false;
+                self.taken(hand_over, traits, None, context)
+            }
             Effect::GoBack(reason) => self.go_back(hand_over, reason, words, context.now),
             Effect::Keep | Effect::Contradict => Ok(()),
         }
@@ -430,6 +433,10 @@ impl Delivery {
         hand_over.doubt_time = None;
         let why = format!("its carrier refuses our account ({})", reason.as_str());
         self.look_again(with_words(&why, words), Duration::ZERO, now);
+        if self.held {
+            // What the operator is to decide about stays put aside.
+            self.next_time = None;
+        }
         Ok(())
     }
 

@@ -1,10 +1,11 @@
 //! Audio for carriers that fetch it: `GET /audio/<voicemail>/<expiry>.<signature>.mp3`, whole or in one
-//! range (RFC 9110, 14), read from the database piece by piece.
+//! range (RFC 9110, 14; of a HEAD, 14.2, none), read from the database piece by piece.
 
 use std::ops::Range;
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -23,8 +24,9 @@ use crate::ops::{OpError, Result};
 use crate::storage::{Store, Tx};
 use crate::telemetry::Door;
 
-/// At once; one more is told to come again.
+/// At once; one more waits for its turn, and is told to come again when that does not come in time.
 const DOWNLOADS_MAX: usize = 64;
+const TURN_WITHIN: Duration = Duration::from_secs(10);
 /// Read from the database at a time.
 const PIECE_BYTES: u64 = 256 * 1_024;
 /// A reader who takes nothing for so long is given up.
@@ -44,24 +46,28 @@ impl Default for Downloads {
 
 pub async fn audio(
     State(public): State<Public>,
-    Path((voicemail, file)): Path<(String, String)>,
+    path: std::result::Result<Path<(String, String)>, PathRejection>,
     method: Method,
     headers: HeaderMap,
 ) -> Response {
     let stranger = || public.strangers.answer(Door::Audio, StatusCode::NOT_FOUND);
+    let Ok(Path((voicemail, file))) = path else {
+        return stranger();
+    };
     let Ok(id) = VoicemailId::parse(&voicemail) else {
         return stranger();
     };
     let Some(expiry) = public.links.expiry(id, &file) else {
         return stranger();
     };
-    let Ok(permit) = public.downloads.0.clone().try_acquire_owned() else {
+    let turn = public.downloads.0.clone().acquire_owned();
+    let Ok(Ok(permit)) = tokio::time::timeout(TURN_WITHIN, turn).await else {
         return come_again();
     };
     let find = move |tx: &mut dyn Tx| find(tx, id, expiry);
     match public.store.read(find).await {
         Ok(Some(sound)) => {
-            let answer = answer(&sound, &headers);
+            let answer = answer(&sound, &method, &headers);
             let body = match method == Method::HEAD || answer.range.is_empty() {
                 true => Body::empty(),
                 false => sound.body(&public.store, answer.range.clone(), permit),
@@ -146,7 +152,7 @@ struct Answer {
     range: Range<u64>,
 }
 
-fn answer(sound: &Sound, headers: &HeaderMap) -> Answer {
+fn answer(sound: &Sound, method: &Method, headers: &HeaderMap) -> Answer {
     let (size, etag) = (sound.size(), sound.etag());
     let header = |name| {
         headers
@@ -162,7 +168,7 @@ fn answer(sound: &Sound, headers: &HeaderMap) -> Answer {
     } else {
         // A part of something else is no use to one who has the other part.
         let may_be_part = header(header::IF_RANGE).is_none_or(|given| given == etag);
-        let wanted = header(header::RANGE).filter(|_| may_be_part);
+        let wanted = header(header::RANGE).filter(|_| may_be_part && method == Method::GET);
         match wanted.map(|wanted| part(wanted, size)) {
             None | Some(Part::Whole) => (StatusCode::OK, 0..size),
             Some(Part::Range(range)) => (StatusCode::PARTIAL_CONTENT, range),
@@ -189,12 +195,14 @@ fn part(wanted: &str, size: u64) -> Part {
     let Ok(parsed) = http_range_header::parse_range_header(wanted) else {
         return Part::Whole;
     };
-    match parsed.validate(size) {
+    // Several are not served, and then they can't be at fault either.
+    if wanted.contains(',') {
+        return Part::Whole;
+    }
+    match parsed.validate(size).as_deref() {
         Err(_) => Part::Nothing,
-        Ok(ranges) => match ranges.as_slice() {
-            [one] => Part::Range(*one.start()..*one.end() + 1),
-            _ => Part::Whole,
-        },
+        Ok([one]) => Part::Range(*one.start()..*one.end() + 1),
+        Ok(_) => Part::Whole,
     }
 }
 
@@ -280,7 +288,7 @@ mod tests {
             .iter()
             .map(|(name, value)| (name.clone(), value.parse().expect("a header's value")))
             .collect();
-        let answer = answer(&audio(), &map);
+        let answer = answer(&audio(), &Method::GET, &map);
         (answer.status.as_u16(), answer.range)
     }
 
@@ -296,6 +304,8 @@ mod tests {
             ("bytes=1000-", 416, 0..0),
             ("bytes=5-4", 200, 0..1_000),
             ("bytes=0-1,5-6", 200, 0..1_000),
+            ("bytes=0-1,0-1", 200, 0..1_000),
+            ("bytes=0-1,1000-", 200, 0..1_000),
             ("seconds=0-1", 200, 0..1_000),
             ("bytes=x", 200, 0..1_000),
         ] {
@@ -306,6 +316,9 @@ mod tests {
             );
         }
         assert_eq!(answered(&[]), (200, 0..1_000));
+        let range = HeaderMap::from_iter([(header::RANGE, HeaderValue::from_static("bytes=0-0"))]);
+        let headed = answer(&audio(), &Method::HEAD, &range);
+        assert_eq!((headed.status.as_u16(), headed.range), (200, 0..1_000));
     }
 
     #[test]

@@ -1,21 +1,22 @@
 //! Carriers that call: callbacks under a hand-over's token, and the signed webhooks of an account.
 
 use axum::body::Body;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use http_body_util::{BodyExt, Limited};
 use tokio::time::Duration;
 
 use super::Public;
 use crate::carrier::notice::{BODY_BYTES_MAX, Signature};
-use crate::carrier::{Carrier, Notice, NoticeFault};
+use crate::carrier::{Event, Notice, NoticeFault};
 use crate::crash;
 use crate::domain::word::Said;
 use crate::ops::callbacks::{self, Told};
 use crate::ops::deliver::{Delivering, Heard};
 use crate::ops::{OpError, Result};
-use crate::storage::{Store, Tx, UnreadCallback};
+use crate::storage::{Error, Store, Tx, UnreadCallback};
 use crate::telemetry::{Door, Metrics};
 
 /// From the first byte of a body to its last.
@@ -55,13 +56,18 @@ impl Ears {
 /// `POST|GET /callbacks/<carrier>/<token>`
 pub async fn callback(
     State(public): State<Public>,
-    Path((carrier, token)): Path<(String, String)>,
+    path: std::result::Result<Path<(String, String)>, PathRejection>,
     request: Request,
 ) -> Response {
     let stranger = || {
         public
             .strangers
             .answer(Door::Callback, StatusCode::NOT_FOUND)
+    };
+    // A HEAD comes from those who look whether there is something, and says nothing.
+    let is_word = request.method() != Method::HEAD;
+    let Some(Path((carrier, token))) = path.ok().filter(|_| is_word) else {
+        return stranger();
     };
     let Some(token) = public.tokens.parse(&carrier, &token) else {
         return stranger();
@@ -81,9 +87,13 @@ pub async fn callback(
         Err(error) => return unavailable(&carrier, &error),
     };
     crash::point("callback.committed");
+    let is_kept = kept.number.is_some() || notice.is_empty();
     let Some(adapter) = public.ears.delivering.registry.find(&carrier).cloned() else {
-        // It is read by a process that has the carrier.
-        return StatusCode::OK.into_response();
+        // What is kept is read by a process that has the carrier.
+        return match is_kept {
+            true => StatusCode::OK.into_response(),
+            false => come_again(),
+        };
     };
     let acknowledgement = adapter.acknowledgement();
     let (delivering, chance) = (public.ears.delivering.clone(), (public.ears.chance)());
@@ -94,9 +104,10 @@ pub async fn callback(
     match public.store.write(read).await {
         Ok((said, heard)) => public.ears.note(&carrier, Door::Callback, said, &heard),
         // It is kept, and read a little later.
-        Err(error) => {
+        Err(error) if is_kept => {
             tracing::warn!(carrier.name = %carrier, error = %error, "a callback was kept and could not be read yet")
         }
+        Err(error) => return unavailable(&carrier, &error),
     }
     crash::point("callback.heard");
     (StatusCode::OK, acknowledgement).into_response()
@@ -105,11 +116,16 @@ pub async fn callback(
 /// `POST /webhooks/<carrier>`
 pub async fn webhook(
     State(public): State<Public>,
-    Path(carrier): Path<String>,
+    path: std::result::Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Response {
     let stranger = |status| public.strangers.answer(Door::Webhook, status);
-    let Some(adapter) = public.ears.delivering.registry.find(&carrier).cloned() else {
+    let registry = &public.ears.delivering.registry;
+    let known = path.ok().and_then(|Path(carrier)| {
+        let adapter = registry.find(&carrier)?.clone();
+        Some((carrier, adapter))
+    });
+    let Some((carrier, adapter)) = known else {
         return stranger(StatusCode::NOT_FOUND);
     };
     let notice = match read_notice(request).await {
@@ -121,58 +137,67 @@ pub async fn webhook(
         Err(NoticeFault::NoDoor) => return stranger(StatusCode::NOT_FOUND),
         Err(_) => return stranger(StatusCode::UNAUTHORIZED),
     }
-    let (name, delivering, chance) = (
-        carrier.clone(),
-        public.ears.delivering.clone(),
-        (public.ears.chance)(),
-    );
-    let tell =
-        move |tx: &mut dyn Tx| tell(tx, &delivering, &name, adapter.as_ref(), &notice, chance);
-    match public.store.write(tell).await {
-        Ok(Ok((said, told))) => {
-            match &told {
-                Told::Heard(heard) => public.ears.note(&carrier, Door::Webhook, said, heard),
-                Told::Repeat => public
-                    .ears
-                    .metrics
-                    .word(&carrier, Door::Webhook, said, "repeat"),
-                Told::Unmatched => {
-                    let metrics = &public.ears.metrics;
-                    metrics.word(&carrier, Door::Webhook, said, "unmatched");
-                }
-            }
-            StatusCode::OK.into_response()
-        }
-        Ok(Err(NoticeFault::Time)) => stranger(StatusCode::UNAUTHORIZED),
+    let now = match public.store.now().await {
+        Ok(now) => now,
+        Err(error) => return unavailable(&carrier, &error.into()),
+    };
+    match adapter.read_webhook(&notice, now) {
+        Ok(event) => hear_event(&public, carrier, event, notice.body).await,
+        Err(NoticeFault::Time) => stranger(StatusCode::UNAUTHORIZED),
         // It is the carrier's own, and would be no better the next time.
-        Ok(Err(_)) => {
+        Err(_) => {
             tracing::warn!(carrier.name = %carrier, "a signed event can't be read; it is left");
             StatusCode::OK.into_response()
         }
-        Err(error) => unavailable(&carrier, &error),
     }
 }
 
-fn tell(
-    tx: &mut dyn Tx,
-    delivering: &Delivering,
-    name: &str,
-    carrier: &dyn Carrier,
-    notice: &Notice,
-    chance: f64,
-) -> Result<std::result::Result<(Said, Told), NoticeFault>> {
-    let now = tx.now()?;
-    let event = match carrier.read_webhook(notice, now) {
-        Ok(event) => event,
-        Err(fault) => return Ok(Err(fault)),
-    };
-    let told = callbacks::tell(tx, delivering, name, &event, &notice.body, chance)?;
-    Ok(Ok((event.word.said, told)))
+/// Keeps it, and hears it, each in a unit of work of its own.
+async fn hear_event(public: &Public, carrier: String, event: Event, body: Vec<u8>) -> Response {
+    let ears = &public.ears;
+    let said = event.word.said;
+    let (name, id) = (carrier.clone(), event.id.clone());
+    let keep = move |tx: &mut dyn Tx| callbacks::keep_event(tx, &name, &id, &body);
+    match public.store.write(keep).await {
+        Ok(true) => {}
+        Ok(false) => {
+            ears.metrics.word(&carrier, Door::Webhook, said, "repeat");
+            return StatusCode::OK.into_response();
+        }
+        Err(error) => return unavailable(&carrier, &error),
+    }
+    let (name, delivering, chance) = (carrier.clone(), ears.delivering.clone(), (ears.chance)());
+    let hear = move |tx: &mut dyn Tx| callbacks::hear_event(tx, &delivering, &name, &event, chance);
+    match public.store.write(hear).await {
+        Ok(Told::Heard(heard)) => ears.note(&carrier, Door::Webhook, said, &heard),
+        Ok(Told::Unmatched) => {
+            ears.metrics
+                .word(&carrier, Door::Webhook, said, "unmatched");
+        }
+        Err(error) if is_passing(&error) => return unavailable(&carrier, &error),
+        // It would be no better the next time, and a carrier whose calls fail stops calling.
+        Err(error) => {
+            tracing::error!(carrier.name = %carrier, error = %error, "an event can't be heard; it is left");
+        }
+    }
+    StatusCode::OK.into_response()
+}
+
+/// Would it be different a little later?
+fn is_passing(error: &OpError) -> bool {
+    matches!(
+        error,
+        OpError::Storage(Error::Unavailable(_) | Error::CommitUnknown(_))
+    )
 }
 
 /// The database is away: carriers that call again do so.
 fn unavailable(carrier: &str, error: &OpError) -> Response {
     tracing::warn!(carrier.name = %carrier, error = %error, "what a carrier said could not be kept");
+    come_again()
+}
+
+fn come_again() -> Response {
     let headers = [(header::RETRY_AFTER, "5")];
     (StatusCode::SERVICE_UNAVAILABLE, headers).into_response()
 }
@@ -238,7 +263,9 @@ impl LeftOver {
     /// Says how many were read.
     pub async fn sweep(&self) -> Result<usize> {
         let mut read = 0;
-        for unread in self.store.read(callbacks::left_over).await? {
+        let delivering = self.ears.delivering.clone();
+        let left_over = move |tx: &mut dyn Tx| callbacks::left_over(tx, &delivering);
+        for unread in self.store.read(left_over).await? {
             read += usize::from(self.read(unread).await?);
         }
         Ok(read)
@@ -255,7 +282,7 @@ impl LeftOver {
                 Ok(true)
             }
             Ok(None) => Ok(false),
-            Err(error @ OpError::Storage(_)) => Err(error),
+            Err(error) if is_passing(&error) => Err(error),
             Err(error) => {
                 tracing::error!(carrier.name = %unread.carrier, error = %error, "a callback can't be read; it is left");
                 let give_up = move |tx: &mut dyn Tx| callbacks::give_up(tx, &unread);

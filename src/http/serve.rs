@@ -1,5 +1,5 @@
 //! The listening side of public HTTP: strangers can reach it, so connections are bounded in number, and
-//! in the time that they may be silent.
+//! in the time that they may be silent, and in the time that they may last.
 
 use std::sync::Arc;
 
@@ -16,6 +16,9 @@ use tokio::time::Duration;
 const CONNECTIONS_MAX: usize = 512;
 /// For the head of a request, and for the next one on a connection.
 const HEAD_WITHIN: Duration = Duration::from_secs(10);
+/// A connection is told to end with the call that it has, and is cut off where it does not.
+const LASTS: Duration = Duration::from_secs(240);
+const ENDS_WITHIN: Duration = Duration::from_secs(60);
 /// Bytes of a head.
 const HEAD_BYTES_MAX: usize = 16 * 1_024;
 /// After an accept that failed, such as for want of file descriptors.
@@ -66,14 +69,14 @@ async fn serve_one(stream: TcpStream, routes: Router, mut stop: watch::Receiver<
     tokio::pin!(connection);
     let stopped = async {
         // An error means that the other end is gone, which is a stop too.
-        let _ = stop.wait_for(|stop| *stop).await;
+        let _ = tokio::time::timeout(LASTS, stop.wait_for(|stop| *stop)).await;
     };
     // How a connection ends is the other end's affair, and no news.
     tokio::select! {
         _ = connection.as_mut() => {}
         () = stopped => {
             connection.as_mut().graceful_shutdown();
-            let _ = connection.await;
+            let _ = tokio::time::timeout(ENDS_WITHIN, connection).await;
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::carrier::{Carrier, Event, Notice};
 use crate::domain::delivery::HandOver;
 use crate::domain::phone::PhoneNumber;
 use crate::domain::word::Said;
-use crate::storage::{NewCallback, NewWebhookEvent, Tx, UnreadCallback};
+use crate::storage::{NewCallback, Tx, UnreadCallback};
 
 /// Callbacks of one hand-over that are kept. Later ones are read all the same.
 pub const KEPT_MAX: i32 = 50;
@@ -74,12 +74,15 @@ pub fn read(
 }
 
 /// Callbacks that were kept and never read, oldest first.
-pub fn left_over(tx: &mut dyn Tx) -> Result<Vec<UnreadCallback>> {
+///
+/// Those of carriers that are not in the configuration wait for a process that has them.
+pub fn left_over(tx: &mut dyn Tx, delivering: &Delivering) -> Result<Vec<UnreadCallback>> {
     let before = tx.now()?.minus(UNREAD_AFTER);
-    Ok(tx.unread_callbacks(before, UNREAD_AT_ONCE)?)
+    let carriers: Vec<String> = delivering.registry.names().map(str::to_owned).collect();
+    Ok(tx.unread_callbacks(&carriers, before, UNREAD_AT_ONCE)?)
 }
 
-/// Reads one that was left over. `None`: its carrier is not in the configuration, so it waits.
+/// Reads one that was left over. `None`: its carrier or its hand-over is gone.
 pub fn read_left_over(
     tx: &mut dyn Tx,
     delivering: &Delivering,
@@ -112,34 +115,28 @@ pub fn give_up(tx: &mut dyn Tx, unread: &UnreadCallback) -> Result<()> {
 /// What came of an account's event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Told {
-    /// It came before.
-    Repeat,
     /// It can't be told which hand-over it is about; it is kept.
     Unmatched,
     Heard(Heard),
 }
 
-/// Hears an event of an account's webhook, once. It is matched by the carrier's own id where that is
-/// known, and by the number only where exactly one hand-over to it is open on this account.
-pub fn tell(
+/// Keeps an event of an account's webhook as it came; `false` where it came before and was heard.
+pub fn keep_event(tx: &mut dyn Tx, carrier: &str, event_id: &str, body: &[u8]) -> Result<bool> {
+    Ok(tx.keep_webhook_event(carrier, event_id, body)?)
+}
+
+/// Hears an event that was kept. It is matched by the carrier's own id where that is known, and by the
+/// number only where exactly one hand-over to it is open on this account.
+pub fn hear_event(
     tx: &mut dyn Tx,
     delivering: &Delivering,
     carrier: &str,
     event: &Event,
-    body: &[u8],
     chance: f64,
 ) -> Result<Told> {
     let hand_over = match_event(tx, carrier, event)?;
-    let new = NewWebhookEvent {
-        carrier: carrier.to_owned(),
-        event_id: event.id.clone(),
-        body: body.to_vec(),
-        hand_over_id: hand_over.as_ref().map(|hand_over| hand_over.id),
-        said: event.word.said.as_str(),
-    };
-    if !tx.insert_webhook_event(&new)? {
-        return Ok(Told::Repeat);
-    }
+    let id = hand_over.as_ref().map(|hand_over| hand_over.id);
+    tx.set_webhook_event_said(carrier, &event.id, id, event.word.said.as_str())?;
     match hand_over {
         None => Ok(Told::Unmatched),
         Some(hand_over) => Ok(Told::Heard(hear(
@@ -163,10 +160,37 @@ fn match_event(tx: &mut dyn Tx, carrier: &str, event: &Event) -> Result<Option<H
         return Ok(None);
     };
     let since = tx.now()?.minus(OPEN_FOR);
-    let recipient = PhoneNumber::from_stored(recipient.clone());
+    let recipient = PhoneNumber::from_stored(e164(recipient));
     let mut open = tx.open_hand_overs(carrier, &recipient, since)?;
     match open.len() {
         1 => Ok(open.pop()),
         _ => Ok(None),
+    }
+}
+
+/// As our numbers are stored: carriers of the North American plan leave out the plus sign, or the 1 too.
+fn e164(text: &str) -> String {
+    let digits: String = text.chars().filter(char::is_ascii_digit).collect();
+    match (text.trim_start().starts_with('+'), digits.len()) {
+        (false, 10) => format!("+1{digits}"),
+        _ => format!("+{digits}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_read_however_a_carrier_writes_it() {
+        for text in [
+            "+12125550123",
+            "12125550123",
+            "2125550123",
+            " +1 (212) 555-0123",
+        ] {
+            assert_eq!(e164(text), "+12125550123", "{text}");
+        }
+        assert_eq!(e164("+442079460123"), "+442079460123");
     }
 }

@@ -14,7 +14,7 @@ use crate::carrier::Question;
 use crate::domain::attempt::{Answer, CarrierWords, OutcomeKind};
 use crate::domain::delivery::{Context, Delivery, HandOver, Others};
 use crate::domain::ids::{HandOverId, LeaseToken, VoicemailId};
-use crate::domain::status::Status;
+use crate::domain::status::{End, Status};
 use crate::storage::{AttemptEnd, Error, Guard, Lock, Store, Tx};
 
 /// Rows in one unit of work, so that it stays a short one.
@@ -138,7 +138,11 @@ pub async fn decide(store: &Store, word: Word) -> Result<usize> {
                         Word::Release if delivery.expire_time > now => delivery.release(now),
                         Word::Release | Word::Close => delivery.close(now),
                     };
-                    decided.map_err(deliver::refused)?;
+                    if let Err(refused) = decided {
+                        // It has gone on by itself since, so there is nothing to decide.
+                        tracing::warn!(voicemail.id = %delivery.voicemail_id, error = %refused, "a held voicemail is left as it is");
+                        continue;
+                    }
                     tx.save_delivery(guard, &delivery)?;
                     end_earlier_call(tx, delivery.voicemail_id)?;
                 }
@@ -158,7 +162,7 @@ pub async fn decide(store: &Store, word: Word) -> Result<usize> {
 fn end_earlier_call(tx: &mut dyn Tx, voicemail: VoicemailId) -> Result<()> {
     let now = tx.now()?;
     let attempts = tx.find_attempts(voicemail)?;
-    if let Some(open) = attempts.iter().find(|attempt| attempt.end_time.is_none()) {
+    for open in attempts.iter().filter(|attempt| attempt.end_time.is_none()) {
         let end = AttemptEnd {
             end_time: now,
             outcome: OutcomeKind::Unknown,
@@ -187,7 +191,10 @@ impl Asking {
             match answer {
                 Answer::NoAnswer => all_deny = false,
                 Answer::NeverReceived => {}
-                Answer::Ended(_) | Answer::NotTried(_) | Answer::Pending { .. } => {
+                // It took it and did not try; that says nothing about later hand-overs.
+                Answer::NotTried(_) => self.void(&hand_over).await?,
+                Answer::Ended(End::Because(_)) | Answer::Pending { .. } if hand_over.is_void => {}
+                Answer::Ended(_) | Answer::Pending { .. } => {
                     let (delivering, held) = (self.delivering.clone(), delivery.clone());
                     let record = move |tx: &mut dyn Tx| {
                         record(tx, &delivering, &held, hand_over, &answer, &words)
@@ -205,6 +212,20 @@ impl Asking {
             return unless_changed(released, Found::NeverReceived);
         }
         Ok(Found::NeverReceived)
+    }
+
+    /// What the carrier did not try is not handed over again under the same key. One that the backup does
+    /// not have needs no note.
+    async fn void(&self, hand_over: &HandOver) -> Result<()> {
+        let id = hand_over.id;
+        let void = move |tx: &mut dyn Tx| {
+            if let Some(mut known) = tx.find_hand_over(id)? {
+                known.is_void = true;
+                tx.save_hand_over(&known)?;
+            }
+            Ok(())
+        };
+        self.store.write(void).await
     }
 
     /// No answer from a carrier that can't be asked, or that has been silent for long.

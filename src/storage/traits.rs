@@ -442,11 +442,24 @@ pub trait CarrierStore {
         most: i32,
     ) -> Result<Option<i32>>;
     fn set_callback_said(&mut self, hand_over: HandOverId, number: i32, said: &str) -> Result<()>;
-    /// Callbacks that were kept before `before` and never read, oldest first.
-    fn unread_callbacks(&mut self, before: Time, limit: i64) -> Result<Vec<UnreadCallback>>;
+    /// Callbacks of these carriers that were kept before `before` and never read, oldest first.
+    fn unread_callbacks(
+        &mut self,
+        carriers: &[String],
+        before: Time,
+        limit: i64,
+    ) -> Result<Vec<UnreadCallback>>;
 
-    /// `false`, and nothing written, where the carrier's event is known.
-    fn insert_webhook_event(&mut self, event: &NewWebhookEvent) -> Result<bool>;
+    /// Keeps a carrier's event before it is heard; `false` where it came before and was heard.
+    fn keep_webhook_event(&mut self, carrier: &str, event_id: &str, body: &[u8]) -> Result<bool>;
+    /// Notes what an event said, and of which hand-over, where that could be told.
+    fn set_webhook_event_said(
+        &mut self,
+        carrier: &str,
+        event_id: &str,
+        hand_over: Option<HandOverId>,
+        said: &str,
+    ) -> Result<()>;
     /// Drops events that came before `before`; at most `limit`.
     fn drop_webhook_events(&mut self, before: Time, limit: i64) -> Result<usize>;
 
@@ -480,16 +493,6 @@ pub struct UnreadCallback {
     pub carrier: String,
     pub number: i32,
     pub callback: NewCallback,
-}
-
-/// An event of an account's webhook.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewWebhookEvent {
-    pub carrier: String,
-    pub event_id: String,
-    pub body: Vec<u8>,
-    pub hand_over_id: Option<HandOverId>,
-    pub said: &'static str,
 }
 
 /// What counts for a setup's limits.

@@ -37,7 +37,10 @@ impl Housekeeping {
     /// Drops audio that nobody uses, batch by batch, where it is time and no other process does it;
     /// says how many. What a process that dies leaves is dropped by the next sweep.
     pub async fn sweep(&self) -> Result<usize> {
-        self.sweep_webhook_events().await?;
+        // What fails here holds nothing else up, and is tried again.
+        if let Err(error) = self.sweep_webhook_events().await {
+            tracing::warn!(error = %error, "old events of webhooks could not be dropped");
+        }
         let take = |tx: &mut dyn Tx| Ok::<_, OpError>(tx.take_sweep("unused_audio", SWEEP_EVERY)?);
         if !self.store.write(take).await? {
             return Ok(0);

@@ -47,6 +47,8 @@ enum Uploaded {
     Ready(Box<CallPlan>, Instant),
     /// The row is not ours any more.
     Lost,
+    /// The database was away, or its answer was lost.
+    Unwritten,
     /// It did not take it; of the message nothing has left.
     Not(Outcome, CarrierWords),
 }
@@ -206,6 +208,7 @@ impl Runner {
             true => match self.upload(carrier.as_ref(), &plan).await? {
                 Uploaded::Ready(plan, started) => (*plan, started),
                 Uploaded::Lost => return Ok(()),
+                Uploaded::Unwritten => return self.never_called(task).await,
                 Uploaded::Not(outcome, words) => {
                     return self.record(plan, outcome, words).await;
                 }
@@ -275,12 +278,18 @@ impl Runner {
                 let ready = deliver::uploaded(tx, &delivering, &known, &reference);
                 crash::after("given.written", ready)
             })
-            .await?;
+            .await;
         crash::point("given.committed");
-        Ok(match ready {
-            Some(plan) => Uploaded::Ready(Box::new(plan), started),
-            None => Uploaded::Lost,
-        })
+        match ready {
+            Ok(Some(plan)) => Ok(Uploaded::Ready(Box::new(plan), started)),
+            Ok(None) => Ok(Uploaded::Lost),
+            // It may have been written, and no call was made: only we know.
+            Err(OpError::Storage(error @ (Error::Unavailable(_) | Error::CommitUnknown(_)))) => {
+                tracing::warn!(error = %error, "a call could not be begun");
+                Ok(Uploaded::Unwritten)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     async fn record(&self, plan: CallPlan, outcome: Outcome, words: CarrierWords) -> Result<()> {

@@ -45,6 +45,7 @@ CREATE TABLE webhook_events (
     body BYTEA NOT NULL,
     -- The hand-over that it was about; none: it could not be told.
     hand_over_id UUID REFERENCES hand_overs (id) ON DELETE SET NULL,
+    -- What it said, as it was heard; empty: it has not been heard yet.
     said TEXT NOT NULL,
     PRIMARY KEY (carrier, event_id)
 );

@@ -255,10 +255,15 @@ fn rescue(
         .filter(|attempt| attempt.end_time.is_none())
         .map(|attempt| (attempt.number, attempt.start_time));
     let known = tx.last_hand_over(delivery.voicemail_id)?;
+    // One that the carrier did not try is over: nothing is in doubt about it.
+    let known = known.filter(|hand_over| !hand_over.is_void);
     let mut hand_over = match (open, known) {
         (Some(_), Some(hand_over)) => hand_over,
         (None, Some(hand_over)) if hand_over.is_in_doubt() => hand_over,
-        _ => {
+        (open, _) => {
+            if let Some((number, _)) = open {
+                end_uncalled(tx, &delivery, number, context.now)?;
+            }
             let why =
                 "its worker ended before the hand-over began; it is handed over again".to_owned();
             delivery

@@ -3,14 +3,14 @@
 use super::Delivering;
 use super::claim::refused;
 use super::record::pause_where_due;
-use crate::domain::attempt::Attempt;
+use super::request::forget_upload_where_due;
+use crate::domain::attempt::{Attempt, OutcomeKind};
 use crate::domain::delivery::{Context, Delivery, HandOver, Others};
-use crate::domain::failure::FailureReason;
 use crate::domain::phone::last_ten;
-use crate::domain::status::{End, Status};
+use crate::domain::status::Status;
 use crate::domain::word::{About, Effect, Said, Word, effect};
 use crate::ops::error::Result;
-use crate::storage::{Guard, Lock, Tx};
+use crate::storage::{AttemptEnd, Guard, Lock, Tx};
 
 /// What hearing it did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,8 +50,13 @@ pub fn hear(
         false => word.said,
     };
     let effect = effect(delivery.status, delivery.failure_reason, said, about);
-    hand_over.name(&word.words);
-    note(tx, &delivery, &hand_over, word, said, effect)?;
+    if !matches!(said, Said::Unheard | Said::Nothing) {
+        hand_over.name(&word.words);
+    }
+    let attempt = tx.last_attempt(&hand_over)?;
+    if let Some(attempt) = &attempt {
+        note(tx, &delivery, attempt.clone(), word, said, effect)?;
+    }
     match effect {
         Effect::Contradict => return Ok(Heard::Contradicts),
         Effect::Keep => {
@@ -77,10 +82,17 @@ pub fn hear(
         .map_err(refused)?;
     tx.save_delivery(Guard::of(&delivery), &after)?;
     tx.save_hand_over(&hand_over)?;
-    if let Effect::GoBack(reason) = effect {
-        pause_where_due(tx, &after, &hand_over.carrier, Some(reason), now)?;
+    match effect {
+        Effect::GoBack(reason) => {
+            let began = attempt.map_or(hand_over.create_time, |attempt| attempt.start_time);
+            pause_where_due(tx, &after, &hand_over.carrier, Some(reason), began)?;
+        }
+        Effect::End(end) => {
+            let (carrier, audio) = (&hand_over.carrier, after.audio_id);
+            forget_upload_where_due(tx, delivering, carrier, audio, end.reason())?;
+        }
+        Effect::Take | Effect::Keep | Effect::Contradict => {}
     }
-    forget_upload_where_due(tx, delivering, &after, &hand_over, effect)?;
     Ok(Heard::Moved(Box::new(after)))
 }
 
@@ -95,15 +107,12 @@ fn names_another(delivery: &Delivery, word: &Word) -> bool {
 fn note(
     tx: &mut dyn Tx,
     delivery: &Delivery,
-    hand_over: &HandOver,
+    mut attempt: Attempt,
     word: &Word,
     said: Said,
     effect: Effect,
 ) -> Result<()> {
-    let Some(mut attempt) = tx.last_attempt(hand_over)? else {
-        return Ok(());
-    };
-    if word.cost.is_some() {
+    if word.cost.is_some() && !matches!(said, Said::Unheard | Said::Nothing) {
         attempt.cost.clone_from(&word.cost);
     }
     match effect {
@@ -112,6 +121,17 @@ fn note(
         Effect::GoBack(reason) => attempt.hear(&word.words, Some(reason)),
         Effect::Take => attempt.hear(&word.words, None),
         Effect::Keep => keep(&mut attempt, delivery, word, said),
+    }
+    let moves = matches!(effect, Effect::End(_) | Effect::GoBack(_) | Effect::Take);
+    if moves && attempt.end_time.is_none() {
+        // Its call has not returned yet. Whatever it will say, or not, the carrier has taken it.
+        let end = AttemptEnd {
+            end_time: tx.now()?,
+            outcome: OutcomeKind::Taken,
+            failure_reason: attempt.failure_reason,
+            words: attempt.words(),
+        };
+        tx.end_attempt(delivery.voicemail_id, attempt.number, &end)?;
     }
     Ok(tx.save_words(delivery.voicemail_id, &attempt)?)
 }
@@ -134,25 +154,4 @@ fn late_text(word: &Word, said: Said) -> String {
         .filter(|word| !word.is_empty())
         .collect::<Vec<_>>()
         .join(" ")
-}
-
-/// Audio that the carrier does not find (any more), or does not take, is given to it anew next time.
-fn forget_upload_where_due(
-    tx: &mut dyn Tx,
-    delivering: &Delivering,
-    delivery: &Delivery,
-    hand_over: &HandOver,
-    effect: Effect,
-) -> Result<()> {
-    use FailureReason::{AudioRejected, AudioUnfetchable};
-    let is_about_audio = matches!(
-        effect,
-        Effect::End(End::Because(AudioRejected | AudioUnfetchable))
-    );
-    match delivering.registry.find(&hand_over.carrier) {
-        Some(carrier) if is_about_audio => {
-            Ok(tx.forget_upload(&carrier.account(), delivery.audio_id)?)
-        }
-        _ => Ok(()),
-    }
 }

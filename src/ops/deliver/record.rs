@@ -2,13 +2,14 @@
 
 use super::begin::allowed_carriers;
 use super::claim::refused;
+use super::request::forget_upload_where_due;
 use super::{Begun, CallPlan, Delivering, QuestionPlan};
 use crate::domain::attempt::{Answer, Attempt, CarrierWords, Outcome, OutcomeKind};
 use crate::domain::breaker::Breaker;
 use crate::domain::delivery::{Context, Delivery, HandOver, Others};
 use crate::domain::doubt::DoubtTraits;
 use crate::domain::failure::FailureReason;
-use crate::domain::ids::LeaseToken;
+use crate::domain::ids::{LeaseToken, VoicemailId};
 use crate::domain::status::Status;
 use crate::domain::telephony::{Pause, PauseReason, Setup};
 use crate::domain::time::Time;
@@ -71,17 +72,18 @@ pub fn record_outcome(
         Ok(()) => {
             tx.end_attempt(before.voicemail_id, plan.attempt_number, &end)?;
             tx.save_hand_over(&hand_over)?;
-            pause_where_due(
-                tx,
-                before,
-                &hand_over.carrier,
-                outcome.failure_reason(),
-                now,
-            )?;
+            note_reason(tx, delivering, plan, outcome)?;
             Ok(Recorded::Moved(Box::new(after)))
         }
         // The lease was lost, or a word of the carrier ended it meanwhile.
-        Err(Error::Guard { .. }) => late(tx, plan, end, outcome, words, (traits, context)),
+        Err(Error::Guard { .. }) => late(
+            tx,
+            delivering,
+            plan,
+            &end,
+            (outcome, words),
+            (traits, context),
+        ),
         Err(error) => Err(error.into()),
     }
 }
@@ -140,26 +142,42 @@ fn others(
     )
 }
 
-/// A fault of our account is every message's: the setup's queue stops.
+/// What a call's failure means beyond its own voicemail.
+fn note_reason(
+    tx: &mut dyn Tx,
+    delivering: &Delivering,
+    plan: &CallPlan,
+    outcome: &Outcome,
+) -> Result<()> {
+    let (begun, reason) = (&plan.begun, outcome.failure_reason());
+    let carrier = &begun.hand_over.carrier;
+    pause_where_due(tx, &begun.delivery, carrier, reason, begun.now)?;
+    forget_upload_where_due(tx, delivering, carrier, begun.delivery.audio_id, reason)
+}
+
+/// A fault of our account is every message's: the setup's queue stops. Word about a call that began
+/// before the setup was last changed (resumed, above all) may be about what has been mended since: the
+/// next call finds out.
 pub(super) fn pause_where_due(
     tx: &mut dyn Tx,
     delivery: &Delivery,
     carrier: &str,
     reason: Option<FailureReason>,
-    now: Time,
+    began: Time,
 ) -> Result<()> {
     let Some(reason) = reason.and_then(PauseReason::of) else {
         return Ok(());
     };
     let has_it = |setup: Setup| setup.carriers.iter().any(|name| name == carrier);
     // One that the setup no longer has does not concern it.
-    if !setup_of(tx, delivery)?.is_some_and(has_it) {
+    let is_due = |setup: Setup| began >= setup.update_time && has_it(setup);
+    if !setup_of(tx, delivery)?.is_some_and(is_due) {
         return Ok(());
     }
     let pause = Pause {
         reason,
         carrier: carrier.to_owned(),
-        since: now,
+        since: tx.now()?,
     };
     if tx.pause_setup(delivery.setup_id, &pause)? {
         tracing::error!(
@@ -176,10 +194,10 @@ pub(super) fn pause_where_due(
 /// far as it says what nobody else can know by now: see [`counts`].
 fn late(
     tx: &mut dyn Tx,
+    delivering: &Delivering,
     plan: &CallPlan,
-    mut end: AttemptEnd,
-    outcome: &Outcome,
-    words: &CarrierWords,
+    end: &AttemptEnd,
+    (outcome, words): (&Outcome, &CarrierWords),
     (traits, context): (DoubtTraits, Context<'_>),
 ) -> Result<Recorded> {
     let before = &plan.begun.delivery;
@@ -188,39 +206,23 @@ fn late(
     // As it stands by now: the carrier may have spoken of it meanwhile.
     let known = tx.find_hand_over(plan.begun.hand_over.id)?;
     let mut hand_over = known.unwrap_or_else(|| plan.begun.hand_over.clone());
-    let attempts = tx.find_attempts(id)?;
-    let mut same = attempts
-        .iter()
-        .filter(|attempt| attempt.number == plan.attempt_number);
-    let known = same.next();
-    // What the carrier said by itself is later than the answer to the call, whichever arrived first.
-    if let Some(heard) = known.filter(|attempt| attempt.end_time.is_none() && attempt.has_words()) {
-        end.words = heard.words();
-        end.failure_reason = end.failure_reason.or(heard.failure_reason);
+    if hand_over.reference.is_empty() && !words.reference.is_empty() {
+        hand_over.name(words);
+        tx.save_hand_over(&hand_over)?;
     }
-    let was_open = tx.end_attempt(id, plan.attempt_number, &end)?;
+    let attempts = tx.find_attempts(id)?;
+    let was_open = tx.end_attempt(id, plan.attempt_number, end)?;
     if was_open {
-        pause_where_due(
-            tx,
-            before,
-            &hand_over.carrier,
-            outcome.failure_reason(),
-            context.now,
-        )?;
+        note_reason(tx, delivering, plan, outcome)?;
     } else {
-        let is_same = known.is_some_and(|attempt| {
-            attempt.outcome == Some(outcome.kind())
-                && attempt.failure_reason == outcome.failure_reason()
-        });
-        if is_same {
+        let mut same = (attempts.iter()).filter(|attempt| attempt.number == plan.attempt_number);
+        if let Some(known) = same.next()
+            && is_known(tx, known, id, outcome, words)?
+        {
             return Ok(Recorded::Again);
         }
         let text = format!("{} {}", outcome.kind().as_str(), words.detail);
         tx.set_late_outcome(id, plan.attempt_number, text.trim())?;
-    }
-    if hand_over.reference.is_empty() && !words.reference.is_empty() {
-        hand_over.name(words);
-        tx.save_hand_over(&hand_over)?;
     }
     // Of what was in doubt since, this is the answer.
     hand_over.doubt_time = plan.begun.hand_over.doubt_time;
@@ -261,6 +263,27 @@ fn late(
         tx.save_hand_over(&hand_over)?;
     }
     Ok(Recorded::Moved(Box::new(current)))
+}
+
+/// Is this what stands at the attempt already? It was recorded before, or the carrier spoke of it by
+/// itself before the call returned, and an answer that says no more than that adds its reference alone.
+fn is_known(
+    tx: &mut dyn Tx,
+    known: &Attempt,
+    id: VoicemailId,
+    outcome: &Outcome,
+    words: &CarrierWords,
+) -> Result<bool> {
+    let is_taken = known.outcome == Some(OutcomeKind::Taken);
+    if is_taken && matches!(outcome, Outcome::Taken { .. } | Outcome::Unknown) {
+        if !words.reference.is_empty() && known.carrier_reference != words.reference {
+            let mut named = known.clone();
+            named.carrier_reference.clone_from(&words.reference);
+            tx.save_words(id, &named)?;
+        }
+        return Ok(true);
+    }
+    Ok(known.outcome == Some(outcome.kind()) && known.failure_reason == outcome.failure_reason())
 }
 
 /// Does a late answer move a voicemail that stands so by now?
@@ -345,7 +368,8 @@ pub fn record_answer(
             tx.save_hand_over(&hand_over)?;
             note_answer(tx, &hand_over, answer, words)?;
             if let Answer::NotTried(reason) = answer {
-                pause_where_due(tx, before, &hand_over.carrier, Some(*reason), now)?;
+                let began = tx.last_attempt(&hand_over)?.map_or(now, |it| it.start_time);
+                pause_where_due(tx, before, &hand_over.carrier, Some(*reason), began)?;
             }
             Ok(Recorded::Moved(Box::new(after)))
         }

@@ -4,7 +4,8 @@ use super::Delivering;
 use super::begin::CallPlan;
 use crate::carrier::{AudioWay, Carrier, Message, Particulars};
 use crate::domain::delivery::{Delivery, HandOver};
-use crate::domain::ids::HandOverId;
+use crate::domain::failure::FailureReason;
+use crate::domain::ids::{AudioId, HandOverId};
 use crate::domain::time::Time;
 use crate::ops::error::{OpError, Result};
 use crate::storage::{Guard, Tx};
@@ -128,6 +129,10 @@ pub fn uploaded(
         return Ok(None);
     }
     make_request(tx, delivering, &begun.delivery, &mut begun.hand_over)?;
+    if begun.hand_over.request.is_empty() {
+        // Somebody found in this moment that the carrier does not take it.
+        return Ok(None);
+    }
     tx.save_request(&begun.hand_over)?;
     Ok(Some(CallPlan {
         begun,
@@ -150,4 +155,21 @@ pub(in crate::ops) fn message(tx: &mut dyn Tx, delivery: &Delivery) -> Result<Me
         recipient: delivery.recipient.clone(),
         audio_sha256: audio.sha256,
     })
+}
+
+/// Audio that the carrier does not find (any more), or does not take, is given to it anew the next time.
+pub(super) fn forget_upload_where_due(
+    tx: &mut dyn Tx,
+    delivering: &Delivering,
+    carrier: &str,
+    audio: AudioId,
+    reason: Option<FailureReason>,
+) -> Result<()> {
+    use FailureReason::{AudioRejected, AudioUnfetchable};
+    match delivering.registry.find(carrier) {
+        Some(carrier) if matches!(reason, Some(AudioRejected | AudioUnfetchable)) => {
+            Ok(tx.forget_upload(&carrier.account(), audio)?)
+        }
+        _ => Ok(()),
+    }
 }

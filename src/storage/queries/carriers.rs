@@ -1,6 +1,8 @@
 //! What carriers say by themselves, and what they were given once for all.
 
+use diesel::dsl::sql;
 use diesel::prelude::*;
+use diesel::sql_types::Bool;
 
 use super::super::{
     attempts, audios, callbacks, carrier_uploads, hand_overs, voicemails, webhook_events,
@@ -16,10 +18,11 @@ use crate::domain::status::Status;
 use crate::domain::time::Time;
 use crate::storage::values::{Id, Ts};
 use crate::storage::{
-    CarrierStore, Error, LinkedAudio, Lock, NewCallback, NewWebhookEvent, Result, Tx,
-    UnreadCallback,
+    CarrierStore, Error, LinkedAudio, Lock, NewCallback, Result, Tx, UnreadCallback,
 };
 
+/// What stands in `webhook_events.said` of an event that was kept and not heard yet.
+const NOT_HEARD: &str = "";
 /// As many as say that it is not one.
 const MORE_THAN_ONE: i64 = 2;
 
@@ -50,7 +53,8 @@ impl CarrierStore for Session<'_> {
         let rows: Vec<HandOverRow> = hand_overs::table
             .filter(hand_overs::carrier.eq(carrier))
             .filter(hand_overs::reference.eq(reference))
-            .filter(hand_overs::reference.ne(""))
+            // In the words of the index that it is found by.
+            .filter(sql::<Bool>("hand_overs.reference <> ''"))
             .limit(MORE_THAN_ONE)
             .select(HandOverRow::as_select())
             .load(self.conn)?;
@@ -165,12 +169,18 @@ impl CarrierStore for Session<'_> {
         Error::unless_one("callbacks", rows)
     }
 
-    fn unread_callbacks(&mut self, before: Time, limit: i64) -> Result<Vec<UnreadCallback>> {
+    fn unread_callbacks(
+        &mut self,
+        carriers: &[String],
+        before: Time,
+        limit: i64,
+    ) -> Result<Vec<UnreadCallback>> {
         type Row = (Id, String, i32, String, String, Vec<u8>);
         let rows: Vec<Row> = callbacks::table
             .inner_join(hand_overs::table.on(hand_overs::id.eq(callbacks::hand_over_id)))
             .filter(callbacks::said.is_null())
             .filter(callbacks::receive_time.lt(Ts(before)))
+            .filter(hand_overs::carrier.eq_any(carriers))
             .order((callbacks::receive_time, callbacks::number))
             .limit(limit)
             .select((
@@ -195,20 +205,42 @@ impl CarrierStore for Session<'_> {
         Ok(rows.into_iter().map(unread).collect())
     }
 
-    fn insert_webhook_event(&mut self, event: &NewWebhookEvent) -> Result<bool> {
+    fn keep_webhook_event(&mut self, carrier: &str, event_id: &str, body: &[u8]) -> Result<bool> {
         let now = self.now()?;
         let rows = diesel::insert_into(webhook_events::table)
             .values((
-                webhook_events::carrier.eq(&event.carrier),
-                webhook_events::event_id.eq(&event.event_id),
+                webhook_events::carrier.eq(carrier),
+                webhook_events::event_id.eq(event_id),
                 webhook_events::receive_time.eq(Ts(now)),
-                webhook_events::body.eq(&event.body),
-                webhook_events::hand_over_id.eq(event.hand_over_id.map(Id::from)),
-                webhook_events::said.eq(event.said),
+                webhook_events::body.eq(body),
+                webhook_events::said.eq(NOT_HEARD),
             ))
             .on_conflict_do_nothing()
             .execute(self.conn)?;
-        Ok(rows == 1)
+        if rows == 1 {
+            return Ok(true);
+        }
+        let said: String = webhook_events::table
+            .find((carrier, event_id))
+            .select(webhook_events::said)
+            .first(self.conn)?;
+        Ok(said == NOT_HEARD)
+    }
+
+    fn set_webhook_event_said(
+        &mut self,
+        carrier: &str,
+        event_id: &str,
+        hand_over: Option<HandOverId>,
+        said: &str,
+    ) -> Result<()> {
+        let rows = diesel::update(webhook_events::table.find((carrier, event_id)))
+            .set((
+                webhook_events::hand_over_id.eq(hand_over.map(Id::from)),
+                webhook_events::said.eq(said),
+            ))
+            .execute(self.conn)?;
+        Error::unless_one("webhook_events", rows)
     }
 
     fn drop_webhook_events(&mut self, before: Time, limit: i64) -> Result<usize> {

@@ -12,8 +12,9 @@ use ringless::domain::failure::FailureReason;
 use ringless::domain::ids::HandOverId;
 use ringless::domain::phone::PhoneNumber;
 use ringless::domain::status::End;
+use ringless::domain::word::Said;
 
-use super::history::{Carriers, Kind, Reply};
+use super::history::{Carriers, Kind, Reply, Says};
 
 /// For how long a carrier knows a key that it has had.
 const MEMORY: Duration = Duration::from_secs(3_600);
@@ -48,6 +49,8 @@ struct Drop {
 struct Had {
     first: Duration,
     end: End,
+    /// Our account can't pay, so it was never tried.
+    is_untried: bool,
 }
 
 /// Both carriers, and everything that they know.
@@ -57,10 +60,16 @@ pub struct Truth {
     had: HashMap<HandOverId, Had>,
     requests: HashMap<HandOverId, Vec<u8>>,
     drops: Vec<Vec<Drop>>,
+    /// The keys of each voicemail, in the order in which carriers got them.
+    keys: Vec<Vec<HandOverId>>,
     /// Calls that reached a carrier.
     pub calls: usize,
     pub questions: usize,
+    /// Words that carriers said by themselves.
+    pub words: usize,
 }
+
+const NO_FUNDS: FailureReason = FailureReason::InsufficientFunds;
 
 impl Truth {
     pub fn new(kinds: [Kind; 2], voicemails: usize) -> Truth {
@@ -69,8 +78,10 @@ impl Truth {
             had: HashMap::new(),
             requests: HashMap::new(),
             drops: vec![Vec::new(); voicemails],
+            keys: vec![Vec::new(); voicemails],
             calls: 0,
             questions: 0,
+            words: 0,
         }
     }
 
@@ -122,7 +133,9 @@ impl Truth {
         }
         Ok(match (reply, self.had[&call.key].end) {
             (Reply::DropsAndBreaks, _) => Outcome::Unknown,
-            (Reply::Takes | Reply::TakesInVain, _) => Outcome::Taken { ask_after: None },
+            (Reply::Takes | Reply::TakesInVain | Reply::TakesUntried, _) => {
+                Outcome::Taken { ask_after: None }
+            }
             (_, End::Delivered) => Outcome::Delivered,
             (_, End::Because(reason)) => Outcome::Rejected { reason },
         })
@@ -136,11 +149,28 @@ impl Truth {
                 Answer::NoAnswer
             }
             (_, None) => Answer::NeverReceived,
-            (Reply::Takes | Reply::TakesInVain | Reply::PassingError, Some(_)) => {
-                Answer::Pending { again_after: None }
-            }
+            (
+                Reply::Takes | Reply::TakesInVain | Reply::TakesUntried | Reply::PassingError,
+                Some(_),
+            ) => Answer::Pending { again_after: None },
+            (_, Some(had)) if had.is_untried => Answer::NotTried(NO_FUNDS),
             (_, Some(had)) => Answer::Ended(had.end),
         }
+    }
+
+    /// What the carrier says by itself of one of a voicemail's keys, where it has had any.
+    pub fn word(&mut self, voicemail: usize, key: usize, says: Says) -> Option<(HandOverId, Said)> {
+        let keys = &self.keys[voicemail];
+        let key = *keys.get(key.checked_rem(keys.len())?)?;
+        let had = self.had.get(&key)?;
+        self.words += 1;
+        let said = match says {
+            Says::Riddle => Said::Unheard,
+            Says::ItHasIt => Said::Pending,
+            Says::TheEnd if had.is_untried => Said::NotTried(NO_FUNDS),
+            Says::TheEnd => Said::Ended(had.end),
+        };
+        Some((key, said))
     }
 
     /// The carrier takes a message that is new to it.
@@ -150,18 +180,26 @@ impl Truth {
         let end = match reply {
             _ if before == Some(End::Delivered) => End::Delivered,
             Reply::TakesInVain => End::Because(FailureReason::NoMailbox),
+            Reply::TakesUntried => End::Because(NO_FUNDS),
             Reply::RefusesRecipient => End::Because(FailureReason::MailboxFull),
             Reply::Shrugs => End::Because(FailureReason::CarrierAmbiguous),
             _ => End::Delivered,
         };
-        if !matches!(reply, Reply::TakesInVain | Reply::RefusesRecipient) {
+        let is_untried = end == End::Because(NO_FUNDS);
+        if !matches!(reply, Reply::TakesInVain | Reply::RefusesRecipient) && !is_untried {
             self.drops[call.voicemail].push(Drop {
                 is_beyond_us: call.is_late
                     && (kind.can_be_asked() || (kind.knows_repeats() && forgot)),
             });
         }
-        let first = call.at;
-        self.had.insert(call.key, Had { first, end });
+        let had = Had {
+            first: call.at,
+            end,
+            is_untried,
+        };
+        if self.had.insert(call.key, had).is_none() {
+            self.keys[call.voicemail].push(call.key);
+        }
     }
 
     fn kind(&self, carrier: &str) -> Kind {
@@ -190,7 +228,7 @@ impl Carrier for Configured {
         DoubtTraits {
             repeatable_for: self.0.knows_repeats().then_some(REPEATABLE_FOR),
             askable: self.0.can_be_asked(),
-            word_comes: false,
+            word_comes: self.0 == Kind::CallsBack,
         }
     }
 

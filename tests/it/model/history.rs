@@ -30,6 +30,8 @@ pub enum Kind {
     /// It can be asked what became of a key.
     Askable,
     Both,
+    /// Neither, but it says by itself what became of a key, so its word is waited for.
+    CallsBack,
     Neither,
 }
 
@@ -73,6 +75,13 @@ pub enum Step {
     Jump {
         seconds: i64,
     },
+    /// A carrier speaks by itself of a key that it has had.
+    Say {
+        voicemail: usize,
+        key: usize,
+        says: Says,
+        commit: Commit,
+    },
     Cancel {
         voicemail: usize,
         commit: Commit,
@@ -111,6 +120,17 @@ impl std::fmt::Display for Commit {
     }
 }
 
+/// How much a carrier says by itself. All of it is true.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Says {
+    /// What became of it.
+    TheEnd,
+    /// It has it.
+    ItHasIt,
+    /// Something that nobody understands.
+    Riddle,
+}
+
 /// What a carrier does with a call. A question is answered in the same spirit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reply {
@@ -123,6 +143,8 @@ pub enum Reply {
     Takes,
     /// It takes it and will know later; the mailbox does not take it.
     TakesInVain,
+    /// It takes it, and finds later that our account can't pay: it is never tried.
+    TakesUntried,
     TooFast,
     PassingError,
     RefusesRecipient,
@@ -172,7 +194,13 @@ impl Kind {
 impl History {
     pub fn drawn_from(seed: u64) -> History {
         let mut chance = Chance::of(seed);
-        let kinds = [Kind::Repeatable, Kind::Askable, Kind::Both, Kind::Neither];
+        let kinds = [
+            Kind::Repeatable,
+            Kind::Askable,
+            Kind::Both,
+            Kind::CallsBack,
+            Kind::Neither,
+        ];
         let voicemails = 1 + chance.below(2);
         let cast = Cast {
             carriers: [chance.one_of(&kinds), chance.one_of(&kinds)],
@@ -255,13 +283,19 @@ fn step(chance: &mut Chance) -> Step {
 }
 
 fn work(chance: &mut Chance) -> Step {
-    match chance.below(10) {
+    match chance.below(11) {
         0 | 1 => Step::Claim {
             worker: chance.below(WORKERS),
             limit: chance.one_of(&[1, 10]),
             commit: commit(chance),
         },
         2..=8 => go_on(chance),
+        9 => Step::Say {
+            voicemail: chance.below(2),
+            key: chance.below(3),
+            says: chance.weighted(&[(5, Says::TheEnd), (2, Says::ItHasIt), (1, Says::Riddle)]),
+            commit: commit(chance),
+        },
         _ => Step::TellAgain {
             told: chance.below(4),
             commit: commit(chance),
@@ -322,6 +356,7 @@ fn reply(chance: &mut Chance) -> Reply {
         (4, Reply::Breaks),
         (3, Reply::Takes),
         (1, Reply::TakesInVain),
+        (2, Reply::TakesUntried),
         (2, Reply::TooFast),
         (3, Reply::PassingError),
         (2, Reply::RefusesRecipient),

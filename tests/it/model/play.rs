@@ -3,9 +3,10 @@
 
 use std::time::Duration;
 
-use ringless::domain::ids::VoicemailId;
+use ringless::domain::ids::{HandOverId, VoicemailId};
 use ringless::domain::status::Status;
 use ringless::domain::time::Time;
+use ringless::domain::word::Said;
 use ringless::ops::OpError;
 use ringless::ops::deliver::Delivering;
 
@@ -139,6 +140,17 @@ impl<'a> Play<'a> {
                     return self.record(told, commit).await.map(|_| ());
                 }
             }
+            Step::Say {
+                voicemail,
+                key,
+                says,
+                commit,
+            } => {
+                let voicemail = voicemail % self.ids.len();
+                if let Some((key, said)) = self.truth.word(voicemail, key, says) {
+                    return self.hear(voicemail, key, said, commit).await;
+                }
+            }
             Step::Die { hand } => {
                 if let Some(hand) = hand.checked_rem(self.hands.len()) {
                     let hand = self.hands.swap_remove(hand);
@@ -165,6 +177,24 @@ impl<'a> Play<'a> {
             }
             Step::Jump { seconds } => self.jump(seconds),
             step => return self.people(step).await,
+        }
+        Ok(())
+    }
+
+    /// A carrier speaks by itself, and somebody's process hears it.
+    async fn hear(
+        &mut self,
+        voicemail: usize,
+        key: HandOverId,
+        said: Said,
+        commit: Commit,
+    ) -> Result<(), Broken> {
+        self.tell(|_| format!("a carrier says of voicemail {voicemail}: {said:?}{commit}"));
+        let process = self.processes[0].clone();
+        let stage = self.stage;
+        let done = stage.hear((commit, &self.ids), &process, key, said).await;
+        if self.see(done)?.is_some() {
+            rules::heard(&self.rows[voicemail], said)?;
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 use ringless::domain::attempt::{Answer, Attempt, Outcome, OutcomeKind};
 use ringless::domain::failure::FailureReason;
 use ringless::domain::status::{End, Status};
+use ringless::domain::word::Said;
 
 use super::carriers::Truth;
 use super::stage::Row;
@@ -38,8 +39,12 @@ fn must(holds: bool, rule: impl FnOnce() -> Broken) -> Result<(), Broken> {
 /// What one unit of work made of a voicemail.
 pub fn change(before: &Row, after: &Row) -> Result<(), Broken> {
     let (was, is) = (&before.delivery, &after.delivery);
+    // A late answer, or a carrier's own word, claims one that waits again and moves it in one unit of work.
+    let by_word = was.status == Status::Accepted
+        && was.attempt_count > 0
+        && may_follow(Status::Sending, is.status);
     must(
-        was.status == is.status || may_follow(was.status, is.status),
+        was.status == is.status || may_follow(was.status, is.status) || by_word,
         || format!("a voicemail went from {} to {}", was.status, is.status),
     )?;
     let expired = is.failure_reason == Some(FailureReason::Expired);
@@ -62,9 +67,15 @@ fn attempts(before: &Row, after: &Row) -> Result<(), Broken> {
         "an attempt is gone".to_owned()
     })?;
     for (was, is) in before.attempts.iter().zip(&after.attempts) {
-        // What may still come: its end, and late word.
-        let mut same = is.clone();
-        same.late_outcome.clone_from(&was.late_outcome);
+        // What may still come: its end, late word, and the carrier's later words and reason.
+        let mut same = Attempt {
+            late_outcome: was.late_outcome.clone(),
+            carrier_reference: was.carrier_reference.clone(),
+            carrier_code: was.carrier_code.clone(),
+            carrier_detail: was.carrier_detail.clone(),
+            failure_reason: was.failure_reason,
+            ..is.clone()
+        };
         if was.end_time.is_none() {
             same = Attempt {
                 number: is.number,
@@ -173,7 +184,9 @@ pub fn truth(row: &Row, truth: &Truth, voicemail: usize) -> Result<(), Broken> {
 pub fn recorded(row: &Row, attempt_number: i32, outcome: &Outcome) -> Result<(), Broken> {
     let attempt = row.attempts.iter().find(|a| a.number == attempt_number);
     let is_kept = attempt.is_some_and(|attempt| {
-        attempt.outcome == Some(outcome.kind())
+        // The carrier said meanwhile that it has it; that nobody heard the answer says no more.
+        (attempt.outcome == Some(OutcomeKind::Taken) && *outcome == Outcome::Unknown)
+            || attempt.outcome == Some(outcome.kind())
             || attempt.late_outcome.contains(outcome.kind().as_str())
     });
     must(is_kept, || {
@@ -186,6 +199,26 @@ pub fn recorded(row: &Row, attempt_number: i32, outcome: &Outcome) -> Result<(),
         *outcome != Outcome::Delivered || row.delivery.status != Status::Unconfirmed,
         || "a worker recorded DELIVERED, and it is UNCONFIRMED".to_owned(),
     )
+}
+
+/// What a carrier said by itself is not lost either: delivered is delivered, whatever else is thought of
+/// it, unless another end came first.
+pub fn heard(row: &Row, said: Said) -> Result<(), Broken> {
+    let status = row.delivery.status;
+    let is_settled = status.is_end() && status != Status::Unconfirmed;
+    must(said != Said::Ended(End::Delivered) || is_settled, || {
+        format!("a carrier said that it is delivered, and it is {status}")
+    })?;
+    let may_be_sent_again = status == Status::Accepted;
+    must(
+        said != Said::Pending || !may_be_sent_again || is_void(row),
+        || "a carrier said that it has it, and it is to be sent again".to_owned(),
+    )
+}
+
+/// The carrier took it back: it had not tried.
+fn is_void(row: &Row) -> bool {
+    row.hand_over.as_ref().is_some_and(|it| it.is_void)
 }
 
 /// How a voicemail may stand when nothing is due any more.

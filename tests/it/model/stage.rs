@@ -9,12 +9,14 @@ use ringless::clock::ManualClock;
 use ringless::domain::attempt::{Answer, Attempt, CarrierWords, Outcome};
 use ringless::domain::delivery::{Delivery, HandOver, Rules};
 use ringless::domain::failure::FailureReason;
-use ringless::domain::ids::{LeaseToken, VoicemailId};
+use ringless::domain::ids::{HandOverId, LeaseToken, VoicemailId};
 use ringless::domain::retry;
 use ringless::domain::room::Room;
+use ringless::domain::status::End;
 use ringless::domain::voicemail::Audio;
+use ringless::domain::word::{Said, Word};
 use ringless::ops::deliver::{
-    self, CallPlan, Claimed, Delivering, NextMove, QuestionPlan, Recorded, Round, Task,
+    self, CallPlan, Claimed, Delivering, Heard, NextMove, QuestionPlan, Recorded, Round, Task,
 };
 use ringless::ops::queue::QueueGauge;
 use ringless::ops::send_voicemail::{self, Accepted, Accepting, AudioInput};
@@ -41,6 +43,8 @@ pub enum Flaw {
     BreakIsRefusal,
     /// The call is made though the attempt was not written.
     AttemptUnwritten,
+    /// A word that nobody understands is taken for a failure.
+    RiddleIsFailure,
 }
 
 /// A voicemail as the store has it.
@@ -275,6 +279,35 @@ impl Stage {
         self.unit(commit, ids, move |tx| {
             let words = CarrierWords::default();
             deliver::record_answer(tx, &process, &plan, &answer, &words, 0.5)
+        })
+        .await
+    }
+
+    /// A carrier's word by itself. Of a hand-over that is not known, because its writing was not committed,
+    /// nobody can speak.
+    pub async fn hear(
+        &self,
+        (commit, ids): (Commit, &[VoicemailId]),
+        process: &Delivering,
+        key: HandOverId,
+        said: Said,
+    ) -> Done<Option<Heard>> {
+        let process = process.clone();
+        let said = match (said, self.flaw) {
+            (Said::Unheard, Some(Flaw::RiddleIsFailure)) => {
+                Said::Ended(End::Because(FailureReason::CarrierUnknown))
+            }
+            (said, _) => said,
+        };
+        self.unit(commit, ids, move |tx| {
+            let Some(hand_over) = tx.find_hand_over(key)? else {
+                return Ok(None);
+            };
+            let word = Word {
+                words: CarrierWords::new("", "said", "by itself"),
+                ..Word::of(said)
+            };
+            deliver::hear(tx, &process, &hand_over, &word, 0.5).map(Some)
         })
         .await
     }

@@ -17,6 +17,8 @@ pub struct Tally {
     pub attempts: BTreeMap<&'static str, usize>,
     pub calls: usize,
     pub questions: usize,
+    /// Words that carriers said by themselves.
+    pub words: usize,
     pub drops: usize,
     /// Dropped twice by a call that nobody could hold back.
     pub doubles_beyond_us: usize,
@@ -45,6 +47,7 @@ impl Tally {
         self.histories += 1;
         self.calls += truth.calls;
         self.questions += truth.questions;
+        self.words += truth.words;
         for (voicemail, row) in rows.iter().enumerate() {
             *self.ends.entry(row.delivery.status).or_default() += 1;
             for attempt in &row.attempts {
@@ -67,6 +70,7 @@ impl Tally {
         }
         self.calls += other.calls;
         self.questions += other.questions;
+        self.words += other.words;
         self.drops += other.drops;
         self.doubles_beyond_us += other.doubles_beyond_us;
         self.late_calls += other.late_calls;
