@@ -136,10 +136,6 @@ class WithVendors(Case):
             for attempt in voicemail.attempts
         ]
 
-    def until(self, voicemail_id: str, status: str) -> Any:
-        wanted = vm.VoicemailStatus.Value(f"VOICEMAIL_STATUS_{status}")
-        return poll(status, lambda: self.client.get(voicemail_id), lambda voicemail: voicemail.status == wanted)
-
 
 class Carriers(WithVendors):
     @classmethod
