@@ -165,8 +165,40 @@ class Carriers(WithVendors):
                     self.assertFalse(ended.simulated)
                     self.assertEqual(self.attempts(ended), [(name, "TAKEN")])
                     self.check_drop(name, to)
-                    called = [said["status"] for said in self.vendors.record("callback", name)]
-                    self.assertEqual(set(called), {200})
+                    answered = poll("its callback's answer", lambda: self.answers(name, to), bool)
+                    self.assertEqual(set(answered), {200})
+
+    def answers(self, name: str, recipient: str) -> list[int]:
+        """What the vendor heard when it called back about this recipient."""
+        (taken,) = self.vendors.of_recipient("taken", name, recipient)
+        said = self.vendors.record("callback", name)
+        return [one["status"] for one in said if one["number"] == taken["number"] and "/callbacks/" in one["url"]]
+
+    def test_odd_ways_to_call_back_and_wishes_to_wait_end_delivered_all_the_same(self) -> None:
+        audio = self.client.upload(MP3)
+        sent = {
+            (name, last): self.client.create(self.use_case_of(name), fictional(last, AREAS[name]), audio_id=audio.id)
+            for name in NAMES
+            for last in (72, 73, 90, 91, 92, 93, 94, 95, 96)
+        }
+        for (name, last), voicemail in sent.items():
+            with self.subTest(f"{name} {last}"):
+                ended = self.client.until_end(voicemail.id)
+                self.assert_status(ended, "DELIVERED")
+                calls = ["TRY_AGAIN", "TAKEN"] if last in (72, 73) else ["TAKEN"]
+                self.assertEqual(self.attempts(ended), [(name, outcome) for outcome in calls])
+                to = ended.recipient_phone_number
+                self.assertEqual(len(self.vendors.of_recipient("drop", name, to)), 1)
+                if last == 94:
+                    # A made-up token opens nothing; a vendor that calls again for it is told so again.
+                    heard = poll("both words", lambda: self.answers(name, to), lambda all_of: 200 in all_of)
+                    self.assertEqual(set(heard), {404, 200})
+                if last == 96:
+                    # It contradicts itself: the first end stands, and the other is kept beside it.
+                    late = poll(
+                        "the other word", lambda: self.client.get(ended.id), lambda it: it.attempts[0].late_outcome
+                    )
+                    self.assert_status(late, "DELIVERED")
 
     def test_the_command_line_and_grpcurl_go_the_same_way(self) -> None:
         for name in NAMES:
@@ -255,11 +287,17 @@ class Carriers(WithVendors):
 
     def test_a_signed_webhook_is_heard_where_no_callback_comes(self) -> None:
         name = "drop_cowboy_v2"
-        self.vendors.add_webhook(f"http://127.0.0.1:{self.server.http_port}/webhooks/{name}")
+        webhook = self.vendors.add_webhook(f"http://127.0.0.1:{self.server.http_port}/webhooks/{name}")
+        self.addCleanup(self.vendors.remove_webhook, webhook)
         sent = self.client.send(self.use_case_of(name), fictional(80, AREAS[name]), MP3)
         self.assert_status(self.client.until_end(sent.id), "DELIVERED")
-        heard = [said for said in self.vendors.record("callback", name) if "/webhooks/" in said["url"]]
-        self.assertEqual({said["status"] for said in heard}, {200})
+        heard = poll("the webhook's answer", self.webhooks_heard, bool)
+        self.assertEqual(set(heard), {200})
+        self.assertEqual(self.answers(name, sent.recipient_phone_number), [])
+
+    def webhooks_heard(self) -> list[int]:
+        said = self.vendors.record("callback", "drop_cowboy_v2")
+        return [one["status"] for one in said if "/webhooks/" in one["url"]]
 
 
 class Failover(WithVendors):

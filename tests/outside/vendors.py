@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 import urllib.parse
 import urllib.request
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -92,19 +92,27 @@ class Vendors:
 
     # Drop Cowboy v2's account.
 
-    def add_webhook(self, url: str) -> None:
-        """As its account's owner would, over its API."""
+    def add_webhook(self, url: str) -> str:
+        """As its account's owner would, over its API; the answer is the webhook's id."""
+        events = ["contact.rvm.status", "contact.rvm.receipt"]
+        answer = self._ask_drop_cowboy("POST", "", {"hook_url": url, "event_types": events})
+        return answer["data"]["webhook_id"]
+
+    def remove_webhook(self, webhook_id: str) -> None:
+        self._ask_drop_cowboy("DELETE", f"/{webhook_id}")
+
+    def _ask_drop_cowboy(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        headers = {f"x-{name}": self.secret(f"drop_cowboy_v2_{name}") for name in ("key", "secret")}
+        if body is not None:
+            headers["content-type"] = "application/json"
         request = urllib.request.Request(
-            f"{self.base_url('drop_cowboy_v2')}/register/public/webhooks",
-            data=json.dumps({"hook_url": url, "event_types": ["contact.rvm.status", "contact.rvm.receipt"]}).encode(),
-            headers={
-                "content-type": "application/json",
-                "x-key": self.secret("drop_cowboy_v2_key"),
-                "x-secret": self.secret("drop_cowboy_v2_secret"),
-            },
+            f"{self.base_url('drop_cowboy_v2')}/register/public/webhooks{path}",
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers=headers,
         )
         with urllib.request.urlopen(request, timeout=10) as answer:
-            assert answer.status == 201, answer.status
+            return json.loads(answer.read() or b"null")
 
     # What nobody may find in a log.
 
@@ -128,13 +136,23 @@ def _kill_all() -> None:
         vendors.kill()
 
 
-def spellings(word: str) -> set[str]:
-    """As it is, in an address, in hexadecimal digits, and as a list of bytes."""
-    raw = word.encode()
-    return {word, urllib.parse.quote(word), urllib.parse.quote_plus(word), raw.hex(), ", ".join(map(str, raw))}
-
-
 def lines_with(log: str, words: Iterable[str]) -> list[str]:
-    """The lines that hold any of them, in whichever spelling; each cut short."""
-    found = [spelling for word in words for spelling in spellings(word) if spelling in log]
-    return [line[:2000] for line in log.splitlines() if any(spelling in line for spelling in found)]
+    """The lines that hold any of them: as it is, as in an address, or in bytes; each cut short."""
+    # Without its time a line is often the same as many others.
+    lines = {line.partition('","')[2] or line for line in log.splitlines()}
+    lines |= {f"{text}, from {line}" for line in lines for text in in_bytes(line)}
+    spellings = {spelling for word in words for spelling in (word, urllib.parse.quote(word))}
+    whole = "\n".join(lines)
+    found = [spelling for spelling in spellings if spelling in whole]
+    return [line[:2000] for line in lines if any(spelling in line for spelling in found)]
+
+
+BYTES = re.compile(r"(?:\d{1,3}, ){9,}\d{1,3}|(?:[0-9a-f]{2}){10,}")
+
+
+def in_bytes(line: str) -> Iterator[str]:
+    """What a line holds as a list of bytes, or in hexadecimal digits."""
+    for run in BYTES.findall(line):
+        numbers = [int(number) for number in run.split(", ")] if "," in run else bytes.fromhex(run)
+        if max(numbers) < 256:
+            yield bytes(numbers).decode(errors="replace")
