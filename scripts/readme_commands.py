@@ -14,8 +14,10 @@ in a later one. A block whose output matters has a text after the marker, which 
 
 The working folder is a copy of the project (without `target` and `data`), so that what a block writes is thrown away.
 `ringless serve` runs there on an empty data folder, on free ports: the default addresses in the commands (127.0.0.1 or
-localhost with 50051, 8080, 9090) are replaced by those. `ringless`, `grpcurl` and `python3` with grpcio and
-grpcio-tools are on the PATH, RINGLESS_ADDR is set, and the start-up output of the server is in `serve.log`.
+localhost with 50051, 8080, 9090) are replaced by those, and the next ones (50052, 8081, 9091), which a block may give
+to a server of its own, by other free ones. `ringless`, `ringless-vendors`, `grpcurl` and `python3` with grpcio and
+grpcio-tools are on the PATH, RINGLESS_ADDR is set, and the start-up output of the server is in `serve.log`. What a
+block leaves in the background is killed at the end; its output must go elsewhere than the block's.
 
     python scripts/readme_commands.py               run README.md's blocks; not one marked block is a failure
     python scripts/readme_commands.py --self-test   test the extraction and the running, without a server
@@ -31,6 +33,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,9 +91,12 @@ def run(blocks: list[Block], folder: Path, env: dict[str, str], ports: dict[int,
         )  # fmt: skip
         too_long = threading.Timer(BLOCK_SECONDS * len(blocks), lambda: os.killpg(shell.pid, signal.SIGKILL))
         too_long.start()
-        problems = follow(shell, blocks, ports)
-        too_long.cancel()
-    return problems
+        try:
+            return follow(shell, blocks, ports)
+        finally:
+            too_long.cancel()
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(shell.pid, signal.SIGKILL)
 
 
 def follow(shell: subprocess.Popen[str], blocks: list[Block], ports: dict[int, int]) -> list[str]:
@@ -124,7 +130,8 @@ def main() -> int:
         print("README.md has no block marked with <!-- ci -->: nothing was run")
         return 1
     sys.path.insert(0, str(ROOT / "tests" / "outside"))
-    from support import Server  # the same server handling as the tests from outside
+    from support import VENDORS, Server, free_ports  # the same server handling as the tests from outside
+    from vendors import NAMES
 
     with tempfile.TemporaryDirectory(prefix="ringless-readme.") as temporary:
         folder = Path(temporary) / "ringless"
@@ -136,10 +143,12 @@ def main() -> int:
         try:
             (folder / "serve.log").write_text(server.output())
             env = dict(os.environ)
-            env["PATH"] = f"{server.binary.parent}:{Path(sys.executable).parent}:{env['PATH']}"
+            env["PATH"] = f"{server.binary.parent}:{VENDORS.parent}:{Path(sys.executable).parent}:{env['PATH']}"
             env["RINGLESS_ADDR"] = f"http://{server.grpc_addr}"
             env["CARGO_TARGET_DIR"] = env.get("CARGO_TARGET_DIR") or str(ROOT / "target")
+            env |= {f"RINGLESS_VENDORS_{name.upper()}": "127.0.0.1:0" for name in NAMES}
             ports = {50051: server.grpc_port, 8080: server.http_port, 9090: server.admin_port}
+            ports |= dict(zip((50052, 8081, 9091), free_ports(3), strict=True))
             problems = run(blocks, folder, env, ports)
         finally:
             server.kill()
@@ -184,6 +193,11 @@ exit 9   # not marked
     assert problems("<!-- ci -->\n```sh\ntrue\n```\n<!-- ci -->\n```sh\nexit 3 | cat\n```\n") == [
         "README.md line 7: exit code 3"
     ]
+    left = "<!-- ci -->\n```sh\n(sleep 1; touch late) &>/dev/null &\n```\n"
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+        assert run(blocks_of(left), Path(folder), env, ports) == []
+        time.sleep(1.5)
+        assert not Path(folder, "late").exists(), "what was left in the background is not killed"
     assert problems("<!-- ci: no-newline -->\n```sh\nprintf no-newline\n```\n") == []
     assert problems("<!-- ci -->\n```sh\nexit 0\n```\n") == ["README.md line 3: exit code 0"]
     assert blocks_of("no marker\n```sh\nfalse\n```\n") == []

@@ -11,7 +11,7 @@
 //!
 //! | result's `reason_code` | said |
 //! |---|---|
-//! | 0, or `status` = `success` | DELIVERED |
+//! | 0, or none, with `status` = `success` | DELIVERED |
 //! | 3000, 3007 | not tried: it waits for the account (`insufficient_funds`, `carrier_auth`) |
 //! | 3001 | FAILED `audio_rejected` |
 //! | 3014, 4010 | FAILED `peer_config` |
@@ -23,7 +23,7 @@
 //! | 6003 | FAILED `sender_not_verified` |
 //! | 6004, 6006, 6011; 6005 | SKIPPED: consent missing; consent revoked |
 //! | another code with `status` = `failure` | SKIPPED `carrier_dnc` with `dnc`, else FAILED `carrier_unknown` |
-//! | another `status` | unheard: it changes nothing and is kept |
+//! | another `status`, or `success` with another code | unheard: it changes nothing and is kept |
 
 use std::sync::Arc;
 use std::time::Duration;

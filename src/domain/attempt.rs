@@ -36,7 +36,8 @@ impl Attempt {
         }
     }
 
-    /// Later words about it. The reference that its answer gave stays: support asks for that.
+    /// Later words about it. A reference that its answer gave stays, because support asks for that; where
+    /// it gave none, the word's own takes its place.
     pub fn hear(&mut self, words: &CarrierWords, reason: Option<FailureReason>) {
         if self.carrier_reference.is_empty() {
             self.carrier_reference.clone_from(&words.reference);

@@ -7,6 +7,7 @@ import atexit
 import base64
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -34,6 +35,7 @@ import grpc
 ROOT = Path(__file__).resolve().parent.parent.parent
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target")
 BINARY = Path(os.environ.get("RINGLESS_BIN") or TARGET / "debug" / "ringless").resolve()
+VENDORS = Path(os.environ.get("RINGLESS_VENDORS_BIN") or BINARY.parent / "examples" / "ringless-vendors").resolve()
 GRPCURL = Path(sys.executable).parent / "grpcurl"
 CHUNK_BYTES = 64 * 1024
 # How long a test waits for what should come at once or within seconds. Generous: it only ends a test that has failed.
@@ -87,6 +89,11 @@ def poll(what: str, ask: Callable[[], T], good: Callable[[T], bool], seconds: fl
         time.sleep(0.02)
 
 
+def own_environment() -> dict[str, str]:
+    """This one's without settings of the program."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("RINGLESS_", "DATABASE_URL"))}
+
+
 def free_ports(count: int) -> list[int]:
     sockets = [socket.socket() for _ in range(count)]
     for each in sockets:
@@ -127,8 +134,11 @@ class Server:
         config: str | None = None,
         roles: str | None = None,
         log_filter: str | None = None,
+        is_public: bool = False,
     ) -> None:
+        """`is_public`: carriers are told the public HTTP address."""
         self.log_filter = log_filter
+        self.is_public = is_public
         self.binary = BINARY
         self.folder = Path(tempfile.mkdtemp(prefix="server.", dir=SCRATCH))
         self.data_dir = data_dir or self.folder / "data"
@@ -159,8 +169,7 @@ class Server:
             raise AssertionError(f"ringless serve did not come up again:\n{self.output()}")
 
     def _spawn(self) -> None:
-        env = {name: value for name, value in os.environ.items() if not name.startswith(("RINGLESS_", "DATABASE_URL"))}
-        env |= {
+        env = own_environment() | {
             "RINGLESS_GRPC_ADDR": self.grpc_addr,
             "RINGLESS_HTTP_ADDR": f"127.0.0.1:{self.http_port}",
             "RINGLESS_ADMIN_ADDR": f"127.0.0.1:{self.admin_port}",
@@ -170,6 +179,8 @@ class Server:
             env["DATABASE_URL"] = self.database_url
         if self.log_filter:
             env["RUST_LOG"] = self.log_filter
+        if self.is_public:
+            env["RINGLESS_PUBLIC_URL"] = f"http://127.0.0.1:{self.http_port}"
         if self.roles:
             env["RINGLESS_ROLES"] = self.roles
         if self.config:
@@ -384,6 +395,9 @@ class OpenStream:
 # Fictional numbers, +1 NPA 555 01xx: the last two digits choose what the sandbox does. Senders have areas of their own.
 _SENDER_AREAS = (919, 984, 828, 704, 336, 252, 910, 980)
 _senders = (f"+1{area}55501{last:02}" for area in _SENDER_AREAS for last in range(100))
+
+# What a log must not hold: one of these, with or without +1; ids are hexadecimal or hyphened.
+NUMBER = re.compile(r"(?<![0-9a-f-])\+?1?[2-9][0-9]{2}555[0-9]{4}(?![0-9a-f-])")
 
 
 def fictional(last_two: int, area: int = 212) -> str:

@@ -12,9 +12,11 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Parser;
 
-#[path = "../tests/vendors/mod.rs"]
+mod config;
+#[path = "../../tests/vendors/mod.rs"]
 mod vendors;
 
+use config::Config;
 use vendors::desk::{Common, Desk};
 use vendors::drop_cowboy_v1::{self, DropCowboyV1};
 use vendors::drop_cowboy_v2::{self, DropCowboyV2};
@@ -27,16 +29,32 @@ use vendors::{fields::last_ten, table};
 #[command(name = "ringless-vendors", after_help = table::TABLE)]
 struct Arguments {
     /// Where VoiceDrop listens
-    #[arg(long, default_value = "127.0.0.1:7401")]
+    #[arg(
+        long,
+        env = "RINGLESS_VENDORS_VOICEDROP",
+        default_value = "127.0.0.1:7401"
+    )]
     voicedrop: SocketAddr,
     /// Where Drop Cowboy v2 listens; its simulator numbers, +1 555 001 xxxx, end as documented
-    #[arg(long, default_value = "127.0.0.1:7402")]
+    #[arg(
+        long,
+        env = "RINGLESS_VENDORS_DROP_COWBOY_V2",
+        default_value = "127.0.0.1:7402"
+    )]
     drop_cowboy_v2: SocketAddr,
     /// Where Drop Cowboy v1 listens
-    #[arg(long, default_value = "127.0.0.1:7403")]
+    #[arg(
+        long,
+        env = "RINGLESS_VENDORS_DROP_COWBOY_V1",
+        default_value = "127.0.0.1:7403"
+    )]
     drop_cowboy_v1: SocketAddr,
     /// Where Slybroadcast listens
-    #[arg(long, default_value = "127.0.0.1:7404")]
+    #[arg(
+        long,
+        env = "RINGLESS_VENDORS_SLYBROADCAST",
+        default_value = "127.0.0.1:7404"
+    )]
     slybroadcast: SocketAddr,
     /// Milliseconds between taking a message and the first callback
     #[arg(long, default_value_t = 1_000)]
@@ -53,6 +71,12 @@ struct Arguments {
     /// Append all that is seen and done to this file, as lines of JSON, and go on with what it says
     #[arg(long)]
     record: Option<PathBuf>,
+    /// The `public_url` of the configuration: where the service is called back
+    #[arg(long, default_value = "http://127.0.0.1:8080")]
+    public_url: String,
+    /// Write ringless.toml and its secrets into this folder instead of printing them
+    #[arg(long, value_name = "FOLDER")]
+    write: Option<PathBuf>,
 }
 
 #[tokio::main]
@@ -92,22 +116,32 @@ async fn play(arguments: Arguments) -> anyhow::Result<()> {
         common: common(arguments.slybroadcast),
         ..slybroadcast::Settings::default()
     };
-    let sketch = [
-        sketch_voicedrop(&one),
-        sketch_v2(&two),
-        sketch_v1(&three),
-        sketch_slybroadcast(&four),
-    ];
+    let settings = (one.clone(), two.clone(), three.clone(), four.clone());
     let voicedrop = VoiceDrop::start(one).await.context("VoiceDrop")?;
     let v2 = DropCowboyV2::start(two).await.context("Drop Cowboy v2")?;
     let v1 = DropCowboyV1::start(three).await.context("Drop Cowboy v1")?;
     let slybroadcast = Slybroadcast::start(four).await.context("Slybroadcast")?;
+    let mut config = Config::new(&arguments.public_url);
+    config.voicedrop(voicedrop.vendor.base_url(), &settings.0);
+    config.drop_cowboy_v2(v2.vendor.base_url(), &settings.1);
+    config.drop_cowboy_v1(v1.vendor.base_url(), &settings.2);
+    config.slybroadcast(slybroadcast.vendor.json_url(), &settings.3);
     if let Some(url) = &arguments.webhook {
         vendors::client::local(url).map_err(anyhow::Error::msg)?;
         let events = ["contact.rvm.status", "contact.rvm.receipt"].map(str::to_owned);
         v2.vendor.hooks.add(url, events.to_vec());
     }
-    println!("{}", sketch.join("\n"));
+    match &arguments.write {
+        None => println!("{}", config.to_paste()),
+        Some(folder) => {
+            let file = config.write(folder);
+            let file = file.with_context(|| format!("writing into {}", folder.display()))?;
+            println!(
+                "To send through them: ringless serve --config {}\n",
+                file.display()
+            );
+        }
+    }
     println!("{}\n\nCtrl-C ends it.\n", table::TABLE);
     for (name, desk) in [
         ("VoiceDrop", &voicedrop.desk),
@@ -178,41 +212,4 @@ impl Counts {
 
 fn end_of(number: &str) -> String {
     last_ten(number).chars().skip(6).collect()
-}
-
-// What goes into ringless.toml; these credentials open nothing but these played vendors.
-
-fn sketch_voicedrop(settings: &voicedrop::Settings) -> String {
-    format!(
-        "[carriers.voicedrop]\nkind = \"voicedrop\"\nbase_url = \"http://{}/v1\"\nauth_key = \"{}\"\n",
-        settings.common.addr, settings.auth_key
-    )
-}
-
-fn sketch_v2(settings: &drop_cowboy_v2::Settings) -> String {
-    format!(
-        "[carriers.cowboy]\nkind = \"drop_cowboy_v2\"\nbase_url = \"http://{}\"\nkey = \"{}\"\nsecret = \"{}\"\nsigning_secret = \"{}\"\nphone_line_id = \"{}\"\n",
-        settings.common.addr,
-        settings.key,
-        settings.secret,
-        settings.signing_secret,
-        settings.line_id
-    )
-}
-
-fn sketch_v1(settings: &drop_cowboy_v1::Settings) -> String {
-    format!(
-        "[carriers.cowboy_v1]\nkind = \"drop_cowboy_v1\"\nbase_url = \"http://{}/v1\"\nteam_id = \"{}\"\nsecret = \"{}\"\nbrand_id = \"{}\"\n",
-        settings.common.addr, settings.team_id, settings.secret, settings.brand_id
-    )
-}
-
-fn sketch_slybroadcast(settings: &slybroadcast::Settings) -> String {
-    format!(
-        "[carriers.slybroadcast]\nkind = \"slybroadcast\"\nbase_url = \"http://{}{}\"\nuid = \"{}\"\npassword = \"{}\"\n",
-        settings.common.addr,
-        slybroadcast::JSON,
-        settings.uid,
-        settings.password
-    )
 }
