@@ -424,3 +424,24 @@ fn the_deadline_of_a_doubt_begins_with_the_doubt() {
     assert_eq!(step(end.minus(Duration::from_micros(1))), doubt::Step::Ask);
     assert_eq!(step(end), doubt::Step::GiveUp);
 }
+
+#[test]
+fn a_fault_of_the_account_lets_nothing_go_that_the_operator_is_to_decide_about() {
+    let rules = rules();
+    for held in [false, true] {
+        let (mut delivery, mut hand_over) = sending();
+        if held {
+            delivery.held = true;
+            delivery.next_time = None;
+        }
+        let effect = Effect::GoBack(FailureReason::InsufficientFunds);
+        let words = CarrierWords::default();
+        let context = context(&rules, at(61));
+        delivery
+            .hear(&mut hand_over, effect, &words, DoubtTraits::NONE, context)
+            .expect("it is under way");
+        assert_eq!(delivery.status, Status::Accepted);
+        assert!(hand_over.is_void);
+        assert_eq!((delivery.held, delivery.next_time.is_none()), (held, held));
+    }
+}

@@ -25,6 +25,7 @@ crate::on_both_databases!(
     what_expired_while_it_was_held_is_not_called_skipped,
     every_carrier_of_the_setup_is_asked,
     a_doubt_from_before_the_backup_ends_with_the_decision,
+    what_the_carrier_did_not_try_is_sent_under_a_new_key,
 );
 
 /// One question after the other, so that scripted answers go to known voicemails.
@@ -302,4 +303,25 @@ async fn a_doubt_from_before_the_backup_ends_with_the_decision(engine: Engine) {
             .iter()
             .all(|attempt| attempt.end_time.is_some())
     );
+}
+
+async fn what_the_carrier_did_not_try_is_sent_under_a_new_key(engine: Engine) {
+    let not_tried = Answer::NotTried(FailureReason::InsufficientFunds);
+    let carrier = Scripted::new(ASKABLE, []).answering([not_tried]);
+    let scene = Scene::new(engine, carrier).await;
+    let id = scene.accept("+12125550100").await;
+    let task = scene.claim_one().await;
+    begin_one(&scene, &task).await;
+    recover::hold(&scene.test.store).await.unwrap();
+    let release = asking(&scene, NeverReceived::Release);
+    let asked = recover::ask(&release, |_| {}).await.unwrap();
+    assert_eq!(asked.never_received, 1);
+    scene.work().await;
+    let voicemail = scene.get(id).await;
+    assert_eq!(voicemail.status, Status::Delivered);
+    let given = scene.carrier.given();
+    assert_eq!(given.len(), 1);
+    assert_eq!(given[0].hand_over_id, HandOverId::derive(id, "vendor", 2));
+    let is_over = |attempt: &ringless::domain::attempt::Attempt| attempt.end_time.is_some();
+    assert!(voicemail.attempts.iter().all(is_over));
 }

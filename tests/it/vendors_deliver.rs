@@ -23,6 +23,7 @@ crate::on_both_databases!(
     a_voicemail_goes_through_drop_cowboy_v1,
     a_voicemail_goes_through_slybroadcast,
     audio_is_uploaded_once_where_that_is_asked_for,
+    audio_that_was_refused_is_uploaded_anew,
     an_upload_that_fails_is_tried_again_and_nothing_is_sent_meanwhile,
     each_failure_has_its_reason,
     drop_cowboys_simulator_numbers_do_what_they_are_said_to,
@@ -115,6 +116,25 @@ async fn audio_is_uploaded_once_where_that_is_asked_for(engine: Engine) {
     app.sent_to("+12125550124", Status::Delivered).await;
     assert_eq!(uploads(&cowboy.desk, "/media/public/media"), 1);
     assert_eq!(cowboy.desk.wrongs(), Vec::<String>::new());
+}
+
+async fn audio_that_was_refused_is_uploaded_anew(engine: Engine) {
+    let mut stage = Stage::new(engine);
+    let cowboy = stage.cowboy("audio = 'upload'").await;
+    let app = stage.start().await;
+    // By the answer to the send, and by its word afterwards.
+    cowboy.desk.play(Play::refusing(
+        Answer::json(413, &json!({"detail": "too large"})).into(),
+    ));
+    app.sent_to(RECIPIENT, Status::Failed).await;
+    cowboy.desk.play(Play::fate(Fate::BadAudio));
+    let refused = app.sent_to("+12125550124", Status::Failed).await;
+    assert_eq!(refused.failure_reason(), Reason::AudioRejected);
+    app.sent_to("+12125550125", Status::Delivered).await;
+    let requests = cowboy.desk.requests();
+    let is_upload = |path: &str| path == "/media/public/media";
+    let uploads = requests.iter().filter(|seen| is_upload(&seen.path)).count();
+    assert_eq!(uploads, 3);
 }
 
 async fn an_upload_that_fails_is_tried_again_and_nothing_is_sent_meanwhile(engine: Engine) {

@@ -27,6 +27,7 @@ crate::on_both_databases!(
     slybroadcast_in_doubt_before_its_session_waits_for_its_word,
     a_fault_of_the_account_after_the_202_goes_back_and_pauses,
     an_account_fault_that_is_told_before_the_answer_is_not_taken_for_sent,
+    a_fault_from_before_the_account_was_mended_pauses_nothing,
     the_second_takes_over_where_the_first_is_down,
     the_second_is_not_tried_where_the_first_is_in_doubt,
     a_message_that_no_word_comes_of_ends_unconfirmed,
@@ -308,6 +309,35 @@ async fn an_account_fault_that_is_told_before_the_answer_is_not_taken_for_sent(e
     app.telephony().resume_setup(request).await.unwrap();
     app.wait_for(&id, Status::Delivered).await;
     assert_eq!(vendor.desk.drops().len(), 1);
+}
+
+async fn a_fault_from_before_the_account_was_mended_pauses_nothing(engine: Engine) {
+    let mut stage = Stage::new(engine);
+    let vendor = stage.cowboy("").await;
+    let app = stage.start().await;
+    let held = || Word::fate(Fate::NoFunds).when(crate::vendors::play::When::Held);
+    let mut ids = Vec::new();
+    for (at, count) in [(0, 1), (1, 2)] {
+        vendor.desk.play(Play::says([held()]));
+        let id = app.send_to(&format!("+1212555012{at}")).await;
+        app.wait_for(&id, Status::Sent).await;
+        wait_until(|| async { vendor.desk.held_count() == count }).await;
+        ids.push(id);
+    }
+    app.clock.advance(Duration::from_secs(60));
+    let words = vendor.desk.held();
+    vendor.desk.say(&words[0]).await;
+    wait_until(|| async { app.setup().await.pause.is_some() }).await;
+    let request = pb::ResumeSetupRequest {
+        setup_id: app.setup_id.clone(),
+    };
+    app.telephony().resume_setup(request).await.unwrap();
+    app.wait_for(&ids[0], Status::Delivered).await;
+    // The other was handed over before that: its fault is old news, and it goes out anew by itself.
+    vendor.desk.say(&words[1]).await;
+    assert!(app.setup().await.pause.is_none());
+    app.wait_for(&ids[1], Status::Delivered).await;
+    assert_eq!(vendor.desk.drops().len(), 2);
 }
 
 async fn the_second_takes_over_where_the_first_is_down(engine: Engine) {
