@@ -12,13 +12,19 @@ pub struct Crashes {
     pub wanted: u64,
 }
 
+/// Where only a carrier comes by that is given audio apart from the message, and that calls back.
+const OF_VENDORS: [&str; 2] = ["given.", "callback."];
+
 impl Crashes {
     pub fn new(database: Database, wanted: u64) -> Crashes {
         // Leases are ended at the start only where no other process can hold one.
-        let is_here = |name: &&str| database == Database::Sqlite || !name.starts_with("leases.");
+        let is_of_database =
+            |name: &&str| database == Database::Sqlite || !begins(name, &["leases."]);
+        let is_of_carriers = |name: &&str| !begins(name, &OF_VENDORS);
         let points = ringless::crash::POINTS.into_iter().chain(client::POINTS);
+        let points = points.filter(is_of_database).filter(is_of_carriers);
         Crashes {
-            hits: points.filter(is_here).map(|name| (name, 0)).collect(),
+            hits: points.map(|name| (name, 0)).collect(),
             wanted,
         }
     }
@@ -39,12 +45,10 @@ impl Crashes {
         let least = behind.iter().map(|(hits, _)| *hits).min()?;
         behind.retain(|(hits, _)| *hits == least);
         let (_, name) = behind[chance.below(behind.len())];
-        let is_once_a_start = ["migrate.", "leases."]
-            .iter()
-            .any(|start| name.starts_with(start));
-        let nth = match is_once_a_start {
+        // Those by which a process comes once, and those by which it seldom does.
+        let is_rare = begins(name, &["migrate.", "leases.", "upload.", "sign."]);
+        let nth = match is_rare {
             true => 1,
-            false if name.starts_with("upload.") || name.starts_with("sign.") => 1,
             false => chance.between(1, 5),
         };
         Some((name, nth))
@@ -59,10 +63,14 @@ impl Crashes {
     }
 }
 
+fn begins(name: &str, starts: &[&str]) -> bool {
+    starts.iter().any(|start| name.starts_with(start))
+}
+
 fn comes_by(name: &str, is_api: bool, is_worker: bool) -> bool {
-    if name.starts_with("migrate.") {
+    if begins(name, &["migrate."]) {
         return true;
     }
-    let is_of_api = name.starts_with("accept.") || name.starts_with("upload.");
+    let is_of_api = begins(name, &["accept.", "upload."]);
     if is_of_api { is_api } else { is_worker }
 }
