@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use crate::carriers::Carriers;
 use crate::chance::Chance;
 use crate::client;
-use crate::stage::Database;
+use crate::database::Database;
 
 pub struct Crashes {
     /// By point: how often it was hit.
@@ -12,17 +13,24 @@ pub struct Crashes {
     pub wanted: u64,
 }
 
-/// Where only a carrier comes by that is given audio apart from the message, and that calls back.
+/// Where only a carrier comes by that is given audio apart from the message, and that calls back ...
 const OF_VENDORS: [&str; 2] = ["given.", "callback."];
+/// ... and one that can be asked, which none of the vendors here can.
+const OF_QUESTIONS: [&str; 2] = ["ask.", "answer."];
 
 impl Crashes {
-    pub fn new(database: Database, wanted: u64) -> Crashes {
+    pub fn new(database: Database, carriers: Carriers, wanted: u64) -> Crashes {
         // Leases are ended at the start only where no other process can hold one.
         let is_of_database =
             |name: &&str| database == Database::Sqlite || !begins(name, &["leases."]);
-        let is_of_carriers = |name: &&str| !begins(name, &OF_VENDORS);
-        let points = ringless::crash::POINTS.into_iter().chain(client::POINTS);
-        let points = points.filter(is_of_database).filter(is_of_carriers);
+        let (of_client, of_others): (&[_], &[_]) = match carriers {
+            Carriers::Recorded => (&client::POINTS, &OF_VENDORS),
+            Carriers::Vendors => (&[], &OF_QUESTIONS),
+        };
+        let of_product = ringless::crash::POINTS.into_iter();
+        let points = of_product.chain(of_client.iter().copied());
+        let points = points.filter(is_of_database);
+        let points = points.filter(|name| !begins(name, of_others));
         Crashes {
             hits: points.map(|name| (name, 0)).collect(),
             wanted,
@@ -46,7 +54,7 @@ impl Crashes {
         behind.retain(|(hits, _)| *hits == least);
         let (_, name) = behind[chance.below(behind.len())];
         // Those by which a process comes once, and those by which it seldom does.
-        let is_rare = begins(name, &["migrate.", "leases.", "upload.", "sign."]);
+        let is_rare = begins(name, &["migrate.", "leases.", "upload.", "given.", "sign."]);
         let nth = match is_rare {
             true => 1,
             false => chance.between(1, 5),
@@ -71,6 +79,6 @@ fn comes_by(name: &str, is_api: bool, is_worker: bool) -> bool {
     if begins(name, &["migrate."]) {
         return true;
     }
-    let is_of_api = begins(name, &["accept.", "upload."]);
+    let is_of_api = begins(name, &["accept.", "upload.", "callback."]);
     if is_of_api { is_api } else { is_worker }
 }

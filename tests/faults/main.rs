@@ -2,15 +2,19 @@
 //! then hold the database against what callers were told and against the carrier's own record. Nothing
 //! that was accepted may be lost, and nothing may be dropped twice. docs/fault-tests.md tells more.
 //!
-//! One program in several roles: it starts itself anew as the server and as the recording carrier.
+//! One program in several roles: it starts itself anew as the server, as the recording carrier, and as
+//! the played vendors.
 //! Everything is on loopback, and is gone when this program is.
 
+mod carriers;
 mod chance;
 mod check;
 mod client;
 mod crashes;
+mod database;
 mod load;
 mod plan;
+mod played;
 mod postgres;
 mod process;
 mod proxy;
@@ -22,13 +26,18 @@ mod stage;
 mod watch;
 mod wire;
 
+#[path = "../vendors/mod.rs"]
+mod vendors;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+use carriers::Carriers;
+use database::Database;
 use run::Options;
-use stage::{Database, PostgresPlace};
+use stage::PostgresPlace;
 
 /// Kills everything again and again, and checks that nothing is lost and nothing is sent twice.
 #[derive(Debug, Parser)]
@@ -39,6 +48,9 @@ struct Arguments {
     /// Only kills and crash points, and only on this one
     #[arg(long)]
     database: Option<Database>,
+    /// Only kills and crash points, and only with these
+    #[arg(long)]
+    carriers: Option<Carriers>,
     /// So many kill -9, at random
     #[arg(long, default_value_t = 1_000)]
     kills: u64,
@@ -48,7 +60,7 @@ struct Arguments {
     /// The same seed draws the same faults
     #[arg(long)]
     seed: Option<u64>,
-    /// 15 kills and each crash point once
+    /// Few kills, and each crash point once
     #[arg(long)]
     short: bool,
     /// Only this scripted scenario (may be repeated)
@@ -74,6 +86,8 @@ enum Role {
     Server(server::ServerArgs),
     #[command(hide = true)]
     Recorder(recorder::RecorderArgs),
+    #[command(hide = true)]
+    Vendors(played::VendorsArgs),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -125,6 +139,11 @@ async fn play(arguments: Arguments) -> anyhow::Result<ExitCode> {
             recorder::run(args).await?;
             return Ok(ExitCode::SUCCESS);
         }
+        Some(Role::Vendors(args)) => {
+            process::end_with_parent();
+            played::run(args).await?;
+            return Ok(ExitCode::SUCCESS);
+        }
         None => {}
     }
     // What is dropped on the way out kills the processes and removes their folders.
@@ -163,11 +182,16 @@ async fn test(arguments: Arguments) -> anyhow::Result<bool> {
         lies: arguments.broken == Some(Broken::Double),
         keep: arguments.keep,
     };
-    let is_all = arguments.database.is_none() && arguments.scenario.is_empty();
+    let is_narrow = arguments.database.is_some() || arguments.carriers.is_some();
+    let is_all = !is_narrow && arguments.scenario.is_empty();
     let mut is_good = true;
-    for database in [Database::Sqlite, Database::Postgres] {
-        if is_all || arguments.database == Some(database) {
-            is_good &= run::run(&options, database).await?;
+    for carriers in [Carriers::Recorded, Carriers::Vendors] {
+        for database in [Database::Sqlite, Database::Postgres] {
+            let is_wanted = arguments.database.is_none_or(|only| only == database)
+                && arguments.carriers.is_none_or(|only| only == carriers);
+            if is_all || is_narrow && is_wanted {
+                is_good &= run::run(&options, database, carriers).await?;
+            }
         }
     }
     if is_all && !options.lies {

@@ -1,4 +1,5 @@
 //! A TCP proxy on loopback that can be slow, cut what goes through it, and hold it back for a while.
+//! Where it has several targets, each connection goes to one of those that listen.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -33,7 +34,7 @@ const PIECE_BYTES: usize = 16_384;
 const CONNECT_WITHIN: Duration = Duration::from_secs(1);
 
 impl Proxy {
-    pub async fn start(target: u16, seed: u64) -> anyhow::Result<Proxy> {
+    pub async fn start(targets: &[u16], seed: u64) -> anyhow::Result<Proxy> {
         let listener = TcpListener::bind("127.0.0.1:0").await.context("a proxy")?;
         let port = listener.local_addr()?.port();
         let weather = Arc::new(Weather {
@@ -42,16 +43,18 @@ impl Proxy {
             held: AtomicBool::new(false),
             cut: watch::channel(0).0,
         });
-        let above = weather.clone();
+        let (above, targets) = (weather.clone(), targets.to_vec());
         let task = tokio::spawn(async move {
-            let mut chance = Chance::new(seed, 2_000 + u64::from(target));
+            let mut chance = Chance::new(seed, 2_000 + u64::from(targets[0]));
             loop {
                 let Ok((near, _)) = listener.accept().await else {
                     tokio::time::sleep(Duration::from_millis(50)).await;
                     continue;
                 };
-                let drawn = Chance::new(chance.next(), 0);
-                tokio::spawn(carry(near, target, above.clone(), drawn));
+                let mut drawn = Chance::new(chance.next(), 0);
+                let mut order = targets.clone();
+                order.rotate_left(drawn.below(targets.len()));
+                tokio::spawn(carry(near, order, above.clone(), drawn));
             }
         });
         Ok(Proxy {
@@ -92,11 +95,21 @@ impl Drop for Proxy {
     }
 }
 
-async fn carry(near: TcpStream, target: u16, weather: Arc<Weather>, mut chance: Chance) {
+/// The first of these that listens.
+async fn connect(targets: &[u16]) -> Option<TcpStream> {
+    for target in targets {
+        let far = TcpStream::connect(("127.0.0.1", *target));
+        if let Ok(Ok(far)) = tokio::time::timeout(CONNECT_WITHIN, far).await {
+            return Some(far);
+        }
+    }
+    None
+}
+
+async fn carry(near: TcpStream, targets: Vec<u16>, weather: Arc<Weather>, mut chance: Chance) {
     let mut cut = weather.cut.subscribe();
     cut.mark_unchanged();
-    let far = TcpStream::connect(("127.0.0.1", target));
-    let Ok(Ok(far)) = tokio::time::timeout(CONNECT_WITHIN, far).await else {
+    let Some(far) = connect(&targets).await else {
         return;
     };
     let _ = (near.set_nodelay(true), far.set_nodelay(true));
