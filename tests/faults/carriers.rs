@@ -81,16 +81,15 @@ impl Carriers {
 /// Of the recording carrier.
 pub const RECORD: &str = "carrier.record";
 
-/// Deadlines for the vendors' word, short, so that the end of a run is near. A call's two time limits
-/// fit into `call_timeout_seconds`. Drop Cowboy is given the audio beforehand, VoiceDrop gets links.
-const OF_VENDORS: &str = "
-    doubt_wait_seconds = 12
-    no_word_deadline_seconds = 15
-    [numbers]
-    also_valid = ['+15554*']
-";
+/// From SENT, or from a doubt about Drop Cowboy, to UNCONFIRMED: so long that a repeat has got through by
+/// then, whatever is killed meanwhile.
+pub const NO_WORD_DEADLINE_SECONDS: i64 = 60;
+/// From a doubt about VoiceDrop to UNCONFIRMED.
+const DOUBT_WAIT_SECONDS: i64 = 8;
 
-/// Writes the configuration of servers that are reached at `door` and reach the vendors at `ways`.
+/// Writes the configuration of servers that are reached at `door` and reach the vendors at `ways`. A call's
+/// two time limits fit into `call_timeout_seconds`. Drop Cowboy is given the audio beforehand, VoiceDrop
+/// gets links.
 pub fn write_settings(folder: &Path, door: u16, ways: &[u16]) -> anyhow::Result<()> {
     let secret = |name: &str, text: &str| {
         let path = folder.join(name);
@@ -103,7 +102,12 @@ pub fn write_settings(folder: &Path, door: u16, ways: &[u16]) -> anyhow::Result<
     );
     let limits = "connect_timeout_seconds = 1\nanswer_timeout_seconds = 1";
     let text = format!(
-        "public_url = 'http://127.0.0.1:{door}'\n{SETTINGS}{OF_VENDORS}
+        "public_url = 'http://127.0.0.1:{door}'
+{SETTINGS}
+doubt_wait_seconds = {DOUBT_WAIT_SECONDS}
+no_word_deadline_seconds = {NO_WORD_DEADLINE_SECONDS}
+[numbers]
+also_valid = ['+15554*']
 [carriers.{VOICEDROP}]\nkind = 'voicedrop'\nbase_url = 'http://127.0.0.1:{}/v1'\nauth_key = {}\n{limits}
 [carriers.{DROP_COWBOY}]\nkind = 'drop_cowboy_v2'\nbase_url = 'http://127.0.0.1:{}'\nkey = {}\nsecret = {}\naudio = 'upload'\n{limits}
 ",

@@ -6,6 +6,8 @@ use diesel::connection::SimpleConnection;
 use diesel::sql_types::BigInt;
 use diesel::{Connection, PgConnection, QueryableByName, RunQueryDsl, SqliteConnection, sql_query};
 
+use ringless::grpc::pb::VoicemailStatus as Status;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Database {
     Sqlite,
@@ -67,6 +69,26 @@ impl Place {
             Place::Port(port) => Place::postgres(*port)?.batch_execute(
                 "UPDATE callbacks SET receive_time = receive_time - interval '1 minute' WHERE said IS NULL",
             )?,
+        }
+        Ok(())
+    }
+
+    /// What is SENT was sent so much earlier.
+    pub fn age_sent(&self, seconds: i64) -> anyhow::Result<()> {
+        let sent = Status::Sent as i32;
+        match self {
+            Place::File(file) => {
+                let micros = seconds * 1_000_000;
+                Place::sqlite(file)?.batch_execute(&format!(
+                    "UPDATE voicemails SET sent_time = sent_time - {micros}, next_time = next_time - {micros} WHERE status = {sent}"
+                ))?;
+            }
+            Place::Port(port) => {
+                let by = format!("interval '{seconds} seconds'");
+                Place::postgres(*port)?.batch_execute(&format!(
+                    "UPDATE voicemails SET sent_time = sent_time - {by}, next_time = next_time - {by} WHERE status = {sent}"
+                ))?;
+            }
         }
         Ok(())
     }

@@ -18,6 +18,7 @@ mod played;
 mod postgres;
 mod process;
 mod proxy;
+mod quiet;
 mod recorder;
 mod run;
 mod scenarios;
@@ -79,6 +80,9 @@ struct Arguments {
     #[arg(long)]
     postgres_user: Option<String>,
 }
+
+const SHORT_KILLS: u64 = 15;
+const SHORT_KILLS_WITH_VENDORS: u64 = 6;
 
 #[derive(Debug, Subcommand)]
 enum Role {
@@ -171,7 +175,7 @@ async fn test(arguments: Arguments) -> anyhow::Result<bool> {
         user: arguments.postgres_user,
     });
     let (kills, points) = match arguments.short {
-        true => (15, 1),
+        true => (SHORT_KILLS, 1),
         false => (arguments.kills, arguments.points),
     };
     let options = Options {
@@ -190,6 +194,10 @@ async fn test(arguments: Arguments) -> anyhow::Result<bool> {
             let is_wanted = arguments.database.is_none_or(|only| only == database)
                 && arguments.carriers.is_none_or(|only| only == carriers);
             if is_all || is_narrow && is_wanted {
+                let mut options = options.clone();
+                if arguments.short && carriers == Carriers::Vendors {
+                    options.kills = SHORT_KILLS_WITH_VENDORS;
+                }
                 is_good &= run::run(&options, database, carriers).await?;
             }
         }

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use ringless::grpc::pb;
+use ringless::grpc::pb::VoicemailStatus as Status;
 
 use crate::carriers::Carriers;
 use crate::check::{Facts, Row, Rule, Violation, check};
@@ -17,6 +19,7 @@ use crate::stage::{PostgresPlace, Set, Stage};
 use crate::watch::{self, Watch};
 use crate::wire::read_record;
 
+#[derive(Clone)]
 pub struct Options {
     pub seed: u64,
     pub kills: u64,
@@ -168,10 +171,24 @@ fn so_far(stage: &Stage, notebook: &Notebook) -> String {
 /// Until nothing is on its way any more. What still is after that is a finding, not an error.
 pub async fn drain(stage: &mut Stage, apis: &Apis) -> anyhow::Result<()> {
     let end = Instant::now() + DRAIN_WITHIN;
+    let mut has_waited = false;
     while Instant::now() < end {
         stage.run_for(Duration::from_millis(200)).await?;
-        if matches!(watch::under_way(apis.first()).await, Ok(0)) && stage.is_all_heard()? {
+        let open = [Status::Accepted, Status::Sending, Status::Sent];
+        let Ok(open) = watch::list(apis.first(), None, &open).await else {
+            continue;
+        };
+        let is_sent = |it: &pb::Voicemail| it.status() == Status::Sent;
+        let are_all_sent = open.iter().all(is_sent);
+        if !are_all_sent || !stage.is_all_heard()? {
+            continue;
+        }
+        if open.is_empty() {
             return Ok(());
+        }
+        if stage.carriers() == Carriers::Vendors && !has_waited {
+            stage.end_the_wait()?;
+            has_waited = true;
         }
     }
     Ok(())

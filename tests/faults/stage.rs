@@ -13,7 +13,6 @@ use crate::crashes::Crashes;
 use crate::database::{Database, Place};
 use crate::load::Apis;
 use crate::plan::{Fault, Link, Shape, Who};
-use crate::played;
 use crate::postgres::Postgres;
 use crate::process::{Ended, Process, could_not_start, free_port, is_end_of_a_stop, until};
 use crate::proxy::Proxy;
@@ -65,26 +64,26 @@ pub struct Server {
     pub is_api: bool,
     pub is_worker: bool,
     grpc_port: u16,
-    to_postgres: Option<Proxy>,
+    pub to_postgres: Option<Proxy>,
     /// When it is to be started; never, where nothing is said and it does not run.
-    start_at: Option<Instant>,
-    armed: Option<(&'static str, Instant)>,
-    is_stopping: bool,
+    pub start_at: Option<Instant>,
+    pub armed: Option<(&'static str, Instant)>,
+    pub is_stopping: bool,
 }
 
 pub struct Stage {
-    set: Set,
+    pub set: Set,
     pub servers: Vec<Server>,
     /// Ways to the carriers: each server's own to the recording carrier, or one to each vendor for all.
-    ways: Vec<Proxy>,
+    pub ways: Vec<Proxy>,
     /// Where vendors reach those servers that take calls: a load balancer.
-    door: Option<Proxy>,
-    carrier: Process,
+    pub door: Option<Proxy>,
+    pub carrier: Process,
     carrier_ports: Vec<u16>,
-    carrier_start_at: Option<Instant>,
+    pub carrier_start_at: Option<Instant>,
     pub postgres: Option<Postgres>,
-    postgres_start_at: Option<Instant>,
-    undo: Vec<(Instant, Undo)>,
+    pub postgres_start_at: Option<Instant>,
+    pub undo: Vec<(Instant, Undo)>,
     /// The crash points that are being gone through.
     pub crashes: Option<Crashes>,
     chance: Chance,
@@ -97,7 +96,7 @@ pub struct Stage {
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Undo {
+pub enum Undo {
     Thaw(usize),
     Calm(usize, Link),
 }
@@ -156,7 +155,7 @@ impl Stage {
         for part in parts {
             stage.add(part).await?;
         }
-        stage.carrier.start(None)?;
+        stage.start_carrier()?;
         Ok(stage)
     }
 
@@ -314,6 +313,9 @@ impl Stage {
             Fault::Kill(Who::Carrier, down) => {
                 self.carrier.kill()?;
                 self.carrier_start_at = Some(now + down);
+                if self.set.carriers == Carriers::Vendors {
+                    self.ways.iter().for_each(|way| way.refuse(true));
+                }
                 self.count("kill -9 carrier");
             }
             Fault::Kill(Who::Postgres, down) => {
@@ -367,6 +369,20 @@ impl Stage {
         }
     }
 
+    /// Connections are taken again before it listens, so some are taken and lead nowhere.
+    fn start_carrier(&mut self) -> anyhow::Result<()> {
+        self.carrier_start_at = None;
+        self.ways.iter().for_each(|way| way.refuse(false));
+        self.carrier.start(None)
+    }
+
+    /// The carriers' process anew, without faults of its own.
+    pub fn calm_carrier(&mut self) -> anyhow::Result<()> {
+        self.carrier.kill()?;
+        self.carrier = carrier(&self.set, self.folder.path(), &self.carrier_ports, false)?;
+        self.start_carrier()
+    }
+
     /// Brings back what has to come back by now, and looks at who has ended.
     pub async fn mend(&mut self) -> anyhow::Result<()> {
         let now = Instant::now();
@@ -382,8 +398,7 @@ impl Stage {
             }
         }
         if self.carrier_start_at.is_some_and(|at| at <= now) {
-            self.carrier_start_at = None;
-            self.carrier.start(None)?;
+            self.start_carrier()?;
         }
         if let Some(ended) = self.carrier.ended()? {
             bail!(
@@ -510,85 +525,6 @@ impl Stage {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         Ok(())
-    }
-
-    /// Everything runs again, and nothing is done to it any more.
-    pub async fn calm(&mut self) -> anyhow::Result<Option<Crashes>> {
-        let crashes = self.crashes.take();
-        for (_, undo) in std::mem::take(&mut self.undo) {
-            if let Undo::Thaw(at) = undo {
-                self.servers[at].process.signal(Signal::CONT)?;
-            }
-        }
-        self.carrier.kill()?;
-        self.carrier_start_at = None;
-        self.carrier = carrier(&self.set, self.folder.path(), &self.carrier_ports, false)?;
-        self.carrier.start(None)?;
-        if let Some(postgres) = &mut self.postgres {
-            self.postgres_start_at = None;
-            if !postgres.is_running() {
-                postgres.begin()?;
-            }
-            if !until(Duration::from_secs(30), async || postgres.answers()).await {
-                bail!("Postgres does not come back");
-            }
-        }
-        let to_postgres = self.servers.iter().flat_map(|server| &server.to_postgres);
-        to_postgres
-            .chain(&self.ways)
-            .chain(&self.door)
-            .for_each(Proxy::calm);
-        if self.set.carriers == Carriers::Vendors {
-            self.hasten()?;
-        }
-        for server in &mut self.servers {
-            // One that is still armed would die later.
-            if server.armed.take().is_some() {
-                server.process.kill()?;
-                server.start_at = Some(Instant::now());
-            }
-        }
-        // Those that are ending or starting are waited for.
-        let settled = Instant::now() + Duration::from_secs(40);
-        while self
-            .servers
-            .iter()
-            .any(|s| s.is_stopping || !s.process.is_running())
-        {
-            if Instant::now() > settled {
-                bail!("a server does not come back");
-            }
-            self.run_for(Duration::from_millis(50)).await?;
-        }
-        Ok(crashes)
-    }
-
-    /// What waits by the clock alone waits no longer: breakers for up to five minutes, and callbacks that
-    /// were kept and not read for one. The servers are killed for it, because nobody else may write to
-    /// SQLite's file while one runs; what is left over is looked at when they start.
-    fn hasten(&mut self) -> anyhow::Result<()> {
-        for server in &mut self.servers {
-            server.process.kill()?;
-            (server.armed, server.is_stopping) = (None, false);
-            server.start_at = Some(Instant::now());
-        }
-        let database = self.database();
-        database.make_trials_due()?;
-        database.age_unread()
-    }
-
-    /// Everything that vendors had to say has been said, and read.
-    pub fn is_all_heard(&self) -> anyhow::Result<bool> {
-        if self.set.carriers == Carriers::Recorded {
-            return Ok(true);
-        }
-        Ok(self.database().unread()? == 0 && played::unsaid(self.folder.path())? == 0)
-    }
-
-    /// The carriers are gone for good, and their records can be read.
-    pub fn end_carriers(&mut self) -> anyhow::Result<()> {
-        self.carrier_start_at = None;
-        self.carrier.kill()
     }
 
     /// The ids of the running servers.
