@@ -11,6 +11,7 @@ use anyhow::Context;
 use clap::Args;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use crate::chance::Chance;
 use crate::check::{Row, Word};
@@ -20,7 +21,7 @@ use crate::vendors::fields::last_ten;
 use crate::vendors::play::{Answer, Ending, Fate, Play, When, Word as Callback, Words};
 use crate::vendors::record::{Book, Record};
 use crate::vendors::voicedrop::{self, VoiceDrop};
-use crate::wire::{Account, Line, What};
+use crate::wire::{Account, Line, What, hex};
 
 /// The carriers' names in the configuration.
 pub const VOICEDROP: &str = "voicedrop";
@@ -206,7 +207,7 @@ fn lines(record: &Record, account: Account, of: &impl Fn(&str) -> String) -> Vec
         key,
         voicemail,
         attempt: 0,
-        sha256: content,
+        sha256: hex(&Sha256::digest(content)),
     };
     let drops = record.drops.iter().map(|dropped| {
         let key = format!("{} {}", account.as_str(), dropped.number);
