@@ -310,10 +310,15 @@ impl Caller {
             request_id,
             ..Default::default()
         };
-        // Most name stored audio; the others bring it along, some of them audio that is new.
+        // Most name stored audio; the others bring it along, some of them audio that is new. Vendors are
+        // given new audio apart, which is to happen often.
+        let new = match self.setting.carriers {
+            Carriers::Recorded => 1,
+            Carriers::Vendors => 3,
+        };
         let audio = match self.chance.between(0, 10) {
-            0 => Some(tagged(self.chance.next())),
-            1 => Some(AUDIO.to_vec()),
+            drawn if drawn < new => Some(tagged(self.chance.next())),
+            drawn if drawn == new => Some(AUDIO.to_vec()),
             _ => {
                 metadata.audio_id.clone_from(&self.setting.audio_id);
                 None

@@ -123,7 +123,7 @@ async fn play(
     }
     if options.points > 0 {
         let crashes = Crashes::new(database, carriers, options.points);
-        let within = Duration::from_secs(30 + 40 * options.points);
+        let within = Duration::from_secs(60 + 40 * options.points);
         println!(
             "{}  {} crash points, each {} times",
             since(),
