@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use crate::carriers::Carriers;
 use crate::chance::Chance;
 use crate::client;
-use crate::stage::Database;
+use crate::database::Database;
 
 pub struct Crashes {
     /// By point: how often it was hit.
@@ -12,13 +13,26 @@ pub struct Crashes {
     pub wanted: u64,
 }
 
+/// Where only a carrier comes by that is given audio apart from the message, and that calls back ...
+const OF_VENDORS: [&str; 2] = ["given.", "callback."];
+/// ... and one that can be asked, which none of the vendors here can.
+const OF_QUESTIONS: [&str; 2] = ["ask.", "answer."];
+
 impl Crashes {
-    pub fn new(database: Database, wanted: u64) -> Crashes {
+    pub fn new(database: Database, carriers: Carriers, wanted: u64) -> Crashes {
         // Leases are ended at the start only where no other process can hold one.
-        let is_here = |name: &&str| database == Database::Sqlite || !name.starts_with("leases.");
-        let points = ringless::crash::POINTS.into_iter().chain(client::POINTS);
+        let is_of_database =
+            |name: &&str| database == Database::Sqlite || !begins(name, &["leases."]);
+        let (of_client, of_others): (&[_], &[_]) = match carriers {
+            Carriers::Recorded => (&client::POINTS, &OF_VENDORS),
+            Carriers::Vendors => (&[], &OF_QUESTIONS),
+        };
+        let of_product = ringless::crash::POINTS.into_iter();
+        let points = of_product.chain(of_client.iter().copied());
+        let points = points.filter(is_of_database);
+        let points = points.filter(|name| !begins(name, of_others));
         Crashes {
-            hits: points.filter(is_here).map(|name| (name, 0)).collect(),
+            hits: points.map(|name| (name, 0)).collect(),
             wanted,
         }
     }
@@ -39,12 +53,10 @@ impl Crashes {
         let least = behind.iter().map(|(hits, _)| *hits).min()?;
         behind.retain(|(hits, _)| *hits == least);
         let (_, name) = behind[chance.below(behind.len())];
-        let is_once_a_start = ["migrate.", "leases."]
-            .iter()
-            .any(|start| name.starts_with(start));
-        let nth = match is_once_a_start {
+        // Those by which a process comes once, and those by which it seldom does.
+        let is_rare = begins(name, &["migrate.", "leases.", "upload.", "given.", "sign."]);
+        let nth = match is_rare {
             true => 1,
-            false if name.starts_with("upload.") || name.starts_with("sign.") => 1,
             false => chance.between(1, 5),
         };
         Some((name, nth))
@@ -59,10 +71,14 @@ impl Crashes {
     }
 }
 
+fn begins(name: &str, starts: &[&str]) -> bool {
+    starts.iter().any(|start| name.starts_with(start))
+}
+
 fn comes_by(name: &str, is_api: bool, is_worker: bool) -> bool {
-    if name.starts_with("migrate.") {
+    if begins(name, &["migrate."]) {
         return true;
     }
-    let is_of_api = name.starts_with("accept.") || name.starts_with("upload.");
+    let is_of_api = begins(name, &["accept.", "upload.", "callback."]);
     if is_of_api { is_api } else { is_worker }
 }

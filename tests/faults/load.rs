@@ -19,6 +19,7 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
+use crate::carriers::Carriers;
 use crate::chance::Chance;
 use crate::wire::Account;
 
@@ -58,6 +59,7 @@ impl Apis {
 /// What callers need to know of the set-up: a use case for each account.
 #[derive(Debug, Clone)]
 pub struct Setting {
+    carriers: Carriers,
     pub use_cases: BTreeMap<Account, String>,
     pub audio_id: String,
 }
@@ -71,14 +73,14 @@ impl Setting {
     }
 
     /// Made over the API, before anything is killed.
-    pub async fn make(channel: Channel) -> anyhow::Result<Setting> {
+    pub async fn make(channel: Channel, carriers: Carriers) -> anyhow::Result<Setting> {
         let mut telephony = TelephonyServiceClient::new(channel.clone());
         let mut cases = UseCaseServiceClient::new(channel.clone());
         let mut use_cases = BTreeMap::new();
-        for (at, account) in Account::ALL.into_iter().enumerate() {
+        for (at, account) in carriers.accounts().into_iter().enumerate() {
             let setup = pb::Setup {
                 display_name: account.as_str().to_owned(),
-                carriers: vec![account.as_str().to_owned()],
+                carriers: account.carriers(),
                 ..pb::Setup::default()
             };
             let request = pb::CreateSetupRequest {
@@ -125,6 +127,7 @@ impl Setting {
         }
         let audio_id = upload(channel, AUDIO).await?;
         Ok(Setting {
+            carriers,
             use_cases,
             audio_id,
         })
@@ -299,18 +302,23 @@ impl Caller {
     }
 
     async fn send(&mut self, count: u64) {
-        let account = Account::ALL[self.chance.below(3)];
+        let account = self.setting.carriers.accounts()[self.chance.below(3)];
         let request_id = format!("{}-{}-{count}", self.manner.seed, self.number);
         let mut metadata = pb::SendVoicemailMetadata {
             use_case_id: self.setting.use_cases[&account].clone(),
-            recipient_phone_number: format!("+1212555{:04}", self.chance.between(100, 200)),
+            recipient_phone_number: self.recipient(count),
             request_id,
             ..Default::default()
         };
-        // Most name stored audio; the others bring it along, some of them audio that is new.
+        // Most name stored audio; the others bring it along, some of them audio that is new. Vendors are
+        // given new audio apart, which is to happen often.
+        let new = match self.setting.carriers {
+            Carriers::Recorded => 1,
+            Carriers::Vendors => 3,
+        };
         let audio = match self.chance.between(0, 10) {
-            0 => Some(tagged(self.chance.next())),
-            1 => Some(AUDIO.to_vec()),
+            drawn if drawn < new => Some(tagged(self.chance.next())),
+            drawn if drawn == new => Some(AUDIO.to_vec()),
             _ => {
                 metadata.audio_id.clone_from(&self.setting.audio_id);
                 None
@@ -351,6 +359,18 @@ impl Caller {
         if again {
             let third = self.chance.next();
             self.persist(&metadata, audio.as_deref(), third).await;
+        }
+    }
+
+    /// Vendors know no ids of ours, so there each voicemail is told by a recipient of its own. The last two
+    /// digits are those for which the vendors deliver.
+    fn recipient(&mut self, count: u64) -> String {
+        let drawn = self.chance.between(100, 200);
+        match self.setting.carriers {
+            Carriers::Recorded => format!("+1212555{drawn:04}"),
+            Carriers::Vendors => {
+                format!("+15554{}{:03}{:02}", self.number, count / 50, count % 50)
+            }
         }
     }
 

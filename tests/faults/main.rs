@@ -2,18 +2,23 @@
 //! then hold the database against what callers were told and against the carrier's own record. Nothing
 //! that was accepted may be lost, and nothing may be dropped twice. docs/fault-tests.md tells more.
 //!
-//! One program in several roles: it starts itself anew as the server and as the recording carrier.
+//! One program in several roles: it starts itself anew as the server, as the recording carrier, and as
+//! the played vendors.
 //! Everything is on loopback, and is gone when this program is.
 
+mod carriers;
 mod chance;
 mod check;
 mod client;
 mod crashes;
+mod database;
 mod load;
 mod plan;
+mod played;
 mod postgres;
 mod process;
 mod proxy;
+mod quiet;
 mod recorder;
 mod run;
 mod scenarios;
@@ -22,13 +27,18 @@ mod stage;
 mod watch;
 mod wire;
 
+#[path = "../vendors/mod.rs"]
+mod vendors;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+use carriers::Carriers;
+use database::Database;
 use run::Options;
-use stage::{Database, PostgresPlace};
+use stage::PostgresPlace;
 
 /// Kills everything again and again, and checks that nothing is lost and nothing is sent twice.
 #[derive(Debug, Parser)]
@@ -39,6 +49,9 @@ struct Arguments {
     /// Only kills and crash points, and only on this one
     #[arg(long)]
     database: Option<Database>,
+    /// Only kills and crash points, and only with these
+    #[arg(long)]
+    carriers: Option<Carriers>,
     /// So many kill -9, at random
     #[arg(long, default_value_t = 1_000)]
     kills: u64,
@@ -48,7 +61,7 @@ struct Arguments {
     /// The same seed draws the same faults
     #[arg(long)]
     seed: Option<u64>,
-    /// 15 kills and each crash point once
+    /// Few kills, and each crash point once
     #[arg(long)]
     short: bool,
     /// Only this scripted scenario (may be repeated)
@@ -68,12 +81,17 @@ struct Arguments {
     postgres_user: Option<String>,
 }
 
+const SHORT_KILLS: u64 = 15;
+const SHORT_KILLS_WITH_VENDORS: u64 = 6;
+
 #[derive(Debug, Subcommand)]
 enum Role {
     #[command(hide = true)]
     Server(server::ServerArgs),
     #[command(hide = true)]
     Recorder(recorder::RecorderArgs),
+    #[command(hide = true)]
+    Vendors(played::VendorsArgs),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -125,6 +143,11 @@ async fn play(arguments: Arguments) -> anyhow::Result<ExitCode> {
             recorder::run(args).await?;
             return Ok(ExitCode::SUCCESS);
         }
+        Some(Role::Vendors(args)) => {
+            process::end_with_parent();
+            played::run(args).await?;
+            return Ok(ExitCode::SUCCESS);
+        }
         None => {}
     }
     // What is dropped on the way out kills the processes and removes their folders.
@@ -152,7 +175,7 @@ async fn test(arguments: Arguments) -> anyhow::Result<bool> {
         user: arguments.postgres_user,
     });
     let (kills, points) = match arguments.short {
-        true => (15, 1),
+        true => (SHORT_KILLS, 1),
         false => (arguments.kills, arguments.points),
     };
     let options = Options {
@@ -163,11 +186,20 @@ async fn test(arguments: Arguments) -> anyhow::Result<bool> {
         lies: arguments.broken == Some(Broken::Double),
         keep: arguments.keep,
     };
-    let is_all = arguments.database.is_none() && arguments.scenario.is_empty();
+    let is_narrow = arguments.database.is_some() || arguments.carriers.is_some();
+    let is_all = !is_narrow && arguments.scenario.is_empty();
     let mut is_good = true;
-    for database in [Database::Sqlite, Database::Postgres] {
-        if is_all || arguments.database == Some(database) {
-            is_good &= run::run(&options, database).await?;
+    for carriers in [Carriers::Recorded, Carriers::Vendors] {
+        for database in [Database::Sqlite, Database::Postgres] {
+            let is_wanted = arguments.database.is_none_or(|only| only == database)
+                && arguments.carriers.is_none_or(|only| only == carriers);
+            if is_all || is_narrow && is_wanted {
+                let mut options = options.clone();
+                if arguments.short && carriers == Carriers::Vendors {
+                    options.kills = SHORT_KILLS_WITH_VENDORS;
+                }
+                is_good &= run::run(&options, database, carriers).await?;
+            }
         }
     }
     if is_all && !options.lies {

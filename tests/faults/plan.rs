@@ -10,6 +10,8 @@ use crate::server::LEASE;
 pub enum Link {
     Carrier,
     Postgres,
+    /// Where carriers call back and fetch audio.
+    Door,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +45,8 @@ pub struct Shape {
     pub servers: usize,
     pub workers: usize,
     pub has_postgres: bool,
+    /// Vendors, to each of which all servers have one way, and who have a door to all servers.
+    pub vendors: usize,
 }
 
 /// Faults with the wait before each, until so many were kill -9.
@@ -74,7 +78,14 @@ fn one(chance: &mut Chance, shape: Shape) -> Fault {
     };
     let at = match link {
         Link::Postgres => server,
-        Link::Carrier => worker,
+        Link::Carrier | Link::Door => worker,
+    };
+    let (link, at) = match link {
+        Link::Carrier if shape.vendors > 0 => match chance.below(shape.vendors + 1) {
+            at if at < shape.vendors => (Link::Carrier, at),
+            _ => (Link::Door, 0),
+        },
+        link => (link, at),
     };
     match chance.between(0, 100) {
         0..9 => Fault::Kill(Who::Carrier, down),

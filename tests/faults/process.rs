@@ -139,6 +139,25 @@ impl Drop for Process {
     }
 }
 
+/// How a server ends that was asked to: with 0 once it serves, and at once while it still starts.
+pub fn is_end_of_a_stop(status: ExitStatus) -> bool {
+    let terminated = Signal::TERM.as_raw();
+    status.success()
+        || status.signal() == Some(terminated)
+        || status.code() == Some(128 + terminated)
+}
+
+/// A server that starts while the database is away says so and ends.
+pub fn could_not_start(process: &Process) -> bool {
+    let words = process.last_words();
+    let last = words.trim_end().lines().last().unwrap_or_default();
+    let signs = [
+        "the database is unavailable",
+        "the answer to a commit was lost",
+    ];
+    last.starts_with("could not go on:") && signs.iter().any(|sign| last.contains(sign))
+}
+
 /// Called first in each child: it does not outlive its parent, however that ends.
 pub fn end_with_parent() {
     #[cfg(target_os = "linux")]

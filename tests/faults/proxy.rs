@@ -1,4 +1,5 @@
 //! A TCP proxy on loopback that can be slow, cut what goes through it, and hold it back for a while.
+//! Where it has several targets, each connection goes to one of those that listen.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -11,6 +12,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::chance::Chance;
+use crate::process::free_port;
 
 pub struct Proxy {
     pub port: u16,
@@ -25,6 +27,8 @@ struct Weather {
     cut_permille: AtomicU64,
     /// Nothing goes on meanwhile, in either direction.
     held: AtomicBool,
+    /// Nobody listens meanwhile.
+    refused: watch::Sender<bool>,
     /// Counts up: everything that is open is cut.
     cut: watch::Sender<u64>,
 }
@@ -33,25 +37,45 @@ const PIECE_BYTES: usize = 16_384;
 const CONNECT_WITHIN: Duration = Duration::from_secs(1);
 
 impl Proxy {
-    pub async fn start(target: u16, seed: u64) -> anyhow::Result<Proxy> {
-        let listener = TcpListener::bind("127.0.0.1:0").await.context("a proxy")?;
-        let port = listener.local_addr()?.port();
+    pub async fn start(targets: &[u16], seed: u64) -> anyhow::Result<Proxy> {
+        let port = free_port()?;
+        let listener = listen(port).await.context("a proxy")?;
         let weather = Arc::new(Weather {
             latency_ms: AtomicU64::new(0),
             cut_permille: AtomicU64::new(0),
             held: AtomicBool::new(false),
+            refused: watch::channel(false).0,
             cut: watch::channel(0).0,
         });
-        let above = weather.clone();
+        let (above, targets) = (weather.clone(), targets.to_vec());
         let task = tokio::spawn(async move {
-            let mut chance = Chance::new(seed, 2_000 + u64::from(target));
+            let mut chance = Chance::new(seed, 2_000 + u64::from(targets[0]));
+            let mut refused = above.refused.subscribe();
+            let mut listener = Some(listener);
             loop {
-                let Ok((near, _)) = listener.accept().await else {
+                if *refused.borrow_and_update() {
+                    listener = None;
+                    // The weather outlives this task.
+                    let _ = refused.wait_for(|refused| !refused).await;
+                }
+                let open = match listener.take() {
+                    Some(open) => Ok(open),
+                    None => listen(port).await,
+                };
+                let taken = async { open.as_ref().ok()?.accept().await.ok() };
+                let taken = tokio::select! {
+                    taken = taken => taken,
+                    _ = refused.changed() => continue,
+                };
+                listener = open.ok();
+                let Some((near, _)) = taken else {
                     tokio::time::sleep(Duration::from_millis(50)).await;
                     continue;
                 };
-                let drawn = Chance::new(chance.next(), 0);
-                tokio::spawn(carry(near, target, above.clone(), drawn));
+                let mut drawn = Chance::new(chance.next(), 0);
+                let mut order = targets.clone();
+                order.rotate_left(drawn.below(targets.len()));
+                tokio::spawn(carry(near, order, above.clone(), drawn));
             }
         });
         Ok(Proxy {
@@ -74,6 +98,11 @@ impl Proxy {
         self.weather.held.store(held, Ordering::SeqCst);
     }
 
+    /// Connections are refused, as those to a machine on which nobody listens.
+    pub fn refuse(&self, refused: bool) {
+        self.weather.refused.send_replace(refused);
+    }
+
     pub fn cut(&self) {
         self.weather.cut.send_modify(|cuts| *cuts += 1);
     }
@@ -92,11 +121,25 @@ impl Drop for Proxy {
     }
 }
 
-async fn carry(near: TcpStream, target: u16, weather: Arc<Weather>, mut chance: Chance) {
+async fn listen(port: u16) -> std::io::Result<TcpListener> {
+    TcpListener::bind(("127.0.0.1", port)).await
+}
+
+/// The first of these that listens.
+async fn connect(targets: &[u16]) -> Option<TcpStream> {
+    for target in targets {
+        let far = TcpStream::connect(("127.0.0.1", *target));
+        if let Ok(Ok(far)) = tokio::time::timeout(CONNECT_WITHIN, far).await {
+            return Some(far);
+        }
+    }
+    None
+}
+
+async fn carry(near: TcpStream, targets: Vec<u16>, weather: Arc<Weather>, mut chance: Chance) {
     let mut cut = weather.cut.subscribe();
     cut.mark_unchanged();
-    let far = TcpStream::connect(("127.0.0.1", target));
-    let Ok(Ok(far)) = tokio::time::timeout(CONNECT_WITHIN, far).await else {
+    let Some(far) = connect(&targets).await else {
         return;
     };
     let _ = (near.set_nodelay(true), far.set_nodelay(true));

@@ -187,7 +187,7 @@ impl Book {
                 let until = self.never.entry(line.key.clone()).or_insert(0);
                 *until = line.attempt.max(*until);
             }
-            What::Repeat | What::Refused => {}
+            What::Repeat | What::Refused | What::Request => {}
         }
     }
 
@@ -217,7 +217,7 @@ impl Book {
                 (What::Refused, word::BUSY)
             }
             Account::Askable => (What::Drop, word::TAKEN),
-            Account::Repeatable | Account::Once => (What::Drop, word::DROPPED),
+            _ => (What::Drop, word::DROPPED),
         };
         self.write(what, header, body)?;
         Ok(answer)

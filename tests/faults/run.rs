@@ -4,16 +4,22 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use ringless::grpc::pb;
+use ringless::grpc::pb::VoicemailStatus as Status;
 
+use crate::carriers::Carriers;
 use crate::check::{Facts, Row, Rule, Violation, check};
 use crate::crashes::Crashes;
+use crate::database::Database;
 use crate::load::{Apis, Load, Manner, Notebook, Setting, Told};
 use crate::plan;
+use crate::played;
 use crate::process::until;
-use crate::stage::{Database, PostgresPlace, Set, Stage};
+use crate::stage::{PostgresPlace, Set, Stage};
 use crate::watch::{self, Watch};
-use crate::wire::{What, read_record};
+use crate::wire::read_record;
 
+#[derive(Clone)]
 pub struct Options {
     pub seed: u64,
     pub kills: u64,
@@ -24,10 +30,11 @@ pub struct Options {
 }
 
 impl Options {
-    pub fn set(&self, database: Database) -> Set {
+    pub fn set(&self, database: Database, carriers: Carriers) -> Set {
         Set {
             seed: self.seed,
             database,
+            carriers,
             postgres: self.postgres.clone(),
             workers: 3,
             apis: 2,
@@ -37,10 +44,14 @@ impl Options {
         }
     }
 
-    pub fn manner(&self) -> Manner {
+    pub fn manner(&self, carriers: Carriers) -> Manner {
         Manner {
             seed: self.seed,
-            pause_ms: (20, 160),
+            pause_ms: match carriers {
+                Carriers::Recorded => (20, 160),
+                // Each voicemail brings several calls from outside as well.
+                Carriers::Vendors => (80, 400),
+            },
             answer_within: Duration::from_secs(5),
         }
     }
@@ -52,9 +63,13 @@ const DRAIN_WITHIN: Duration = Duration::from_secs(420);
 /// Violations whose whole story is told.
 const STORIES_MAX: usize = 5;
 
-/// Everything, on one database. Says whether every check held.
-pub async fn run(options: &Options, database: Database) -> anyhow::Result<bool> {
-    Ok(play(options, database).await?.is_good)
+/// Everything, on one database and with these carriers. Says whether every check held.
+pub async fn run(
+    options: &Options,
+    database: Database,
+    carriers: Carriers,
+) -> anyhow::Result<bool> {
+    Ok(play(options, database, carriers).await?.is_good)
 }
 
 /// The same with a carrier that lies about what it knows of repeats: the checks must find it out.
@@ -68,7 +83,7 @@ pub async fn finds_the_lie(options: &Options) -> anyhow::Result<bool> {
         lies: true,
         keep: options.keep,
     };
-    let verdict = play(&lying, Database::Sqlite).await?;
+    let verdict = play(&lying, Database::Sqlite, Carriers::Recorded).await?;
     let is_found = verdict.broken.contains(&Rule::NeverDroppedTwice);
     match is_found {
         true => println!("the lie was found, as it must be"),
@@ -77,16 +92,27 @@ pub async fn finds_the_lie(options: &Options) -> anyhow::Result<bool> {
     Ok(is_found)
 }
 
-async fn play(options: &Options, database: Database) -> anyhow::Result<Verdict> {
+async fn play(
+    options: &Options,
+    database: Database,
+    carriers: Carriers,
+) -> anyhow::Result<Verdict> {
     let began = Instant::now();
     let since = || format!("{:>4} s", began.elapsed().as_secs());
-    println!("=== {}, seed {} ===", database.as_str(), options.seed);
-    let mut stage = Stage::build(&options.set(database)).await?;
+    println!(
+        "=== {}, {}, seed {} ===",
+        database.as_str(),
+        carriers.as_str(),
+        options.seed
+    );
+    let mut stage = Stage::build(&options.set(database, carriers)).await?;
     stage.start(|_| true).await?;
     let apis = stage.apis()?;
-    let setting = Setting::make(apis.first()).await.context("the set-up")?;
+    let setting = Setting::make(apis.first(), carriers)
+        .await
+        .context("the set-up")?;
     let notebook = Notebook::new(&stage.folder.path().join("callers.notes"))?;
-    let load = Load::start(&apis, &setting, &notebook, &options.manner());
+    let load = Load::start(&apis, &setting, &notebook, &options.manner(carriers));
     let watching = Watch::start(&apis, options.seed);
     println!("{}  it runs; faults begin", since());
 
@@ -96,8 +122,8 @@ async fn play(options: &Options, database: Database) -> anyhow::Result<Verdict> 
         println!("{}  {}", since(), so_far(&stage, &notebook));
     }
     if options.points > 0 {
-        let crashes = Crashes::new(database, options.points);
-        let within = Duration::from_secs(30 + 40 * options.points);
+        let crashes = Crashes::new(database, carriers, options.points);
+        let within = Duration::from_secs(60 + 40 * options.points);
         println!(
             "{}  {} crash points, each {} times",
             since(),
@@ -114,6 +140,7 @@ async fn play(options: &Options, database: Database) -> anyhow::Result<Verdict> 
     // A call that nobody waits for any more ends by its time limit; it could still be a second drop.
     stage.run_for(Duration::from_secs(4)).await?;
     println!("{}  {}", since(), so_far(&stage, &notebook));
+    stage.end_carriers()?;
 
     let mut findings = gather(&stage, &apis, &setting, &notebook, watching).await?;
     if let Some(crashes) = &crashes {
@@ -144,10 +171,24 @@ fn so_far(stage: &Stage, notebook: &Notebook) -> String {
 /// Until nothing is on its way any more. What still is after that is a finding, not an error.
 pub async fn drain(stage: &mut Stage, apis: &Apis) -> anyhow::Result<()> {
     let end = Instant::now() + DRAIN_WITHIN;
+    let mut has_waited = false;
     while Instant::now() < end {
         stage.run_for(Duration::from_millis(200)).await?;
-        if matches!(watch::under_way(apis.first()).await, Ok(0)) {
+        let open = [Status::Accepted, Status::Sending, Status::Sent];
+        let Ok(open) = watch::list(apis.first(), None, &open).await else {
+            continue;
+        };
+        let is_sent = |it: &pb::Voicemail| it.status() == Status::Sent;
+        let are_all_sent = open.iter().all(is_sent);
+        if !are_all_sent || !stage.is_all_heard()? {
+            continue;
+        }
+        if open.is_empty() {
             return Ok(());
+        }
+        if stage.carriers() == Carriers::Vendors && !has_waited {
+            stage.end_the_wait()?;
+            has_waited = true;
         }
     }
     Ok(())
@@ -191,22 +232,22 @@ pub async fn gather(
     }
     let seen = watching.stop(&rows);
     let told = notebook.with(std::mem::take);
-    let facts = Facts {
-        accepted: told.accepted.clone(),
-        rows: rows
-            .iter()
-            .map(|row| Row {
-                id: row.id.clone(),
-                request_id: row.request_id.clone(),
-                account: setting.account_of(&row.use_case_id),
-                status: row.status(),
-                reason: row.failure_reason(),
-            })
-            .collect(),
-        record: read_record(&stage.record())?,
-        left_ends: seen.left_ends,
-    };
+    let rows = rows
+        .iter()
+        .map(|row| Row {
+            id: row.id.clone(),
+            request_id: row.request_id.clone(),
+            account: setting.account_of(&row.use_case_id),
+            recipient: row.recipient_phone_number.clone(),
+            status: row.status(),
+            reason: row.failure_reason(),
+        })
+        .collect();
+    let facts = facts(stage, rows, &told, seen.left_ends)?;
     let mut others = stage.wrong.clone();
+    if !stage.is_all_heard()? {
+        others.push("not everything that vendors had to say was said and read".to_owned());
+    }
     others.extend(
         told.wrong
             .iter()
@@ -221,6 +262,29 @@ pub async fn gather(
         others,
         looks: seen.looks,
     })
+}
+
+/// With what the carriers wrote down.
+fn facts(
+    stage: &Stage,
+    rows: Vec<Row>,
+    told: &Told,
+    left_ends: Vec<(String, String)>,
+) -> anyhow::Result<Facts> {
+    let mut facts = Facts {
+        accepted: told.accepted.clone(),
+        rows,
+        left_ends,
+        ..Facts::default()
+    };
+    match stage.carriers() {
+        Carriers::Recorded => facts.record = read_record(&stage.record())?,
+        Carriers::Vendors => {
+            let told = played::read(stage.folder.path(), &facts.rows)?;
+            (facts.record, facts.words, facts.faults) = (told.lines, told.words, told.faults);
+        }
+    }
+    Ok(facts)
 }
 
 /// The closing table, and the stories of what is wrong.
@@ -261,11 +325,12 @@ pub async fn conclude(
         *ends.entry(format!("{account} {name}")).or_default() += 1;
     }
     table(ends.iter().map(|(name, count)| (name.as_str(), *count)));
-    println!("the carrier's record");
-    for what in [What::Drop, What::Repeat, What::Never, What::Refused] {
-        let count = facts.record.iter().filter(|line| line.what == what).count();
-        println!("  {:<55} {count:>7}", format!("{what:?}"));
-    }
+    println!("the carriers' record");
+    table(
+        record_of(facts)
+            .iter()
+            .map(|(name, count)| (name.as_str(), *count)),
+    );
     println!(
         "the checks, over {} voicemails and {looks} looks in between",
         facts.rows.len()
@@ -299,6 +364,27 @@ pub async fn conclude(
     }
     println!();
     Ok(verdict)
+}
+
+fn record_of(facts: &Facts) -> BTreeMap<String, u64> {
+    let mut counts = BTreeMap::new();
+    for line in &facts.record {
+        *counts.entry(format!("{:?}", line.what)).or_default() += 1;
+    }
+    for word in &facts.words {
+        let what = if word.is_delivery {
+            "of delivery"
+        } else {
+            "of something else"
+        };
+        let answer = word.answer.map_or("not answered".to_owned(), |status| {
+            format!("answered {status}")
+        });
+        *counts
+            .entry(format!("callback {what}, {answer}"))
+            .or_default() += 1;
+    }
+    counts
 }
 
 fn table<'n>(rows: impl Iterator<Item = (&'n str, u64)>) {
@@ -343,5 +429,9 @@ async fn tell(violation: &Violation, apis: &Apis, facts: &Facts) {
         .filter(|line| line.voicemail == violation.voicemail)
     {
         println!("  carrier: {line:?}");
+    }
+    let words = facts.words.iter();
+    for word in words.filter(|word| word.voicemail == violation.voicemail) {
+        println!("  called back: {word:?}");
     }
 }

@@ -8,13 +8,15 @@ use ringless::grpc::pb::VoicemailStatus as Status;
 use ringless::grpc::pb::voicemail_service_client::VoicemailServiceClient;
 use rustix::process::Signal;
 
+use crate::carriers::Carriers;
+use crate::database::Database;
 use crate::load::{Apis, Load, Notebook, Setting};
 use crate::plan::Link;
 use crate::process::until;
 use crate::proxy::Proxy;
 use crate::run::{Options, conclude, drain, gather};
 use crate::server::LEASE;
-use crate::stage::{Database, Server, Set, Stage};
+use crate::stage::{Server, Set, Stage};
 use crate::watch::{self, Watch};
 use crate::wire::{Account, Line, What, read_record};
 
@@ -43,12 +45,14 @@ pub async fn stop_worker(options: &Options) -> anyhow::Result<bool> {
         apis: 1,
         rough: false,
         hold: Duration::from_secs(1),
-        ..options.set(Database::Postgres)
+        ..options.set(Database::Postgres, Carriers::Recorded)
     };
     let mut stage = Stage::build(&set).await?;
     stage.start(|server| !is_second(server)).await?;
     let apis = stage.apis()?;
-    let setting = Setting::make(apis.first()).await.context("the set-up")?;
+    let setting = Setting::make(apis.first(), Carriers::Recorded)
+        .await
+        .context("the set-up")?;
     let mut is_good = true;
     for at in [At::TheCall, At::TheRecord] {
         for account in [Account::Repeatable, Account::Once] {
@@ -190,14 +194,16 @@ pub async fn postgres_away(options: &Options) -> anyhow::Result<bool> {
     );
     let set = Set {
         rough: false,
-        ..options.set(Database::Postgres)
+        ..options.set(Database::Postgres, Carriers::Recorded)
     };
     let mut stage = Stage::build(&set).await?;
     stage.start(|_| true).await?;
     let apis = stage.apis()?;
-    let setting = Setting::make(apis.first()).await.context("the set-up")?;
+    let setting = Setting::make(apis.first(), Carriers::Recorded)
+        .await
+        .context("the set-up")?;
     let notebook = Notebook::new(&stage.folder.path().join("callers.notes"))?;
-    let mut manner = options.manner();
+    let mut manner = options.manner(Carriers::Recorded);
     manner.answer_within = Duration::from_secs(40);
     let load = Load::start(&apis, &setting, &notebook, &manner);
     let watching = Watch::start(&apis, options.seed);

@@ -1,4 +1,5 @@
-//! The server as a child process: ringless itself, with the recording carrier as its carriers.
+//! The server as a child process: ringless itself, with the recording carrier as its carriers, or with
+//! those that a configuration file names.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -10,8 +11,8 @@ use clap::Args;
 use ringless::carrier::{Carrier, Registry};
 use ringless::config::{Config, FileConfig, Overrides};
 
+use crate::carriers::Carriers;
 use crate::client::Client;
-use crate::wire::Account;
 
 #[derive(Debug, Clone, Args)]
 pub struct ServerArgs {
@@ -23,8 +24,14 @@ pub struct ServerArgs {
     pub data_dir: PathBuf,
     #[arg(long)]
     pub grpc_port: u16,
+    #[arg(long, default_value_t = 0)]
+    pub http_port: u16,
+    /// Of the recording carrier.
+    #[arg(long, conflicts_with = "config")]
+    pub carrier_port: Option<u16>,
+    /// The product's own configuration, with carriers of vendors.
     #[arg(long)]
-    pub carrier_port: u16,
+    pub config: Option<PathBuf>,
     /// The carriers lie about what may be repeated.
     #[arg(long)]
     pub lies: bool,
@@ -35,7 +42,7 @@ pub const LEASE: Duration = Duration::from_secs(4);
 
 /// A short lease, so that what a dead worker had is soon looked at again, and so many tries that
 /// none ends for having been used up.
-const SETTINGS: &str = "
+pub const SETTINGS: &str = "
     [worker]
     lease_seconds = 4
     call_timeout_seconds = 2
@@ -46,6 +53,9 @@ const SETTINGS: &str = "
       2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2,
     ]
     ask_waits_seconds = [1]
+";
+/// Where the carriers are no matter of the configuration.
+const NO_CARRIERS: &str = "
     [carriers.sandbox]
     kind = 'sandbox'
 ";
@@ -54,19 +64,26 @@ pub async fn run(args: ServerArgs) -> anyhow::Result<ExitCode> {
     let local = |port| SocketAddr::from(([127, 0, 0, 1], port));
     let given = Overrides {
         grpc_addr: Some(local(args.grpc_port)),
-        http_addr: Some(local(0)),
+        http_addr: Some(local(args.http_port)),
         admin_addr: Some(local(0)),
         database_url: Some(args.database_url),
         data_dir: Some(args.data_dir),
         roles: Some(args.roles),
+        config: args.config,
         on_terminal: true,
         ..Overrides::default()
     };
-    let config = Config::build(given, FileConfig::parse(SETTINGS)?)?;
-    let carriers = Account::ALL.map(|account| {
+    let Some(carrier_port) = args.carrier_port else {
+        let config = Config::load(given)?;
+        let carriers = config.registry()?;
+        return ringless::cli::until_stopped(config, carriers).await;
+    };
+    let settings = format!("{SETTINGS}{NO_CARRIERS}");
+    let config = Config::build(given, FileConfig::parse(&settings)?)?;
+    let carriers = Carriers::Recorded.accounts().map(|account| {
         let carrier: Arc<dyn Carrier> = Arc::new(Client {
             account,
-            addr: local(args.carrier_port),
+            addr: local(carrier_port),
             lies: args.lies,
         });
         (account.as_str().to_owned(), carrier)

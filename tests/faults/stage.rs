@@ -1,38 +1,21 @@
 //! The stage: every process of a run, what is being done to them, and what came of it.
 
 use std::collections::BTreeMap;
-use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
-use diesel::connection::SimpleConnection;
-use diesel::{Connection, SqliteConnection};
 use rustix::process::Signal;
 
+use crate::carriers::{self, Carriers};
 use crate::chance::Chance;
 use crate::crashes::Crashes;
+use crate::database::{Database, Place};
 use crate::load::Apis;
 use crate::plan::{Fault, Link, Shape, Who};
 use crate::postgres::Postgres;
-use crate::process::{Ended, Process, free_port, until};
+use crate::process::{Ended, Process, could_not_start, free_port, is_end_of_a_stop, until};
 use crate::proxy::Proxy;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Database {
-    Sqlite,
-    Postgres,
-}
-
-impl Database {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Database::Sqlite => "sqlite",
-            Database::Postgres => "postgres",
-        }
-    }
-}
 
 /// Where the Postgres programs are, and who may run them.
 #[derive(Debug, Clone)]
@@ -41,11 +24,31 @@ pub struct PostgresPlace {
     pub user: Option<String>,
 }
 
+/// A server to be.
+struct Part {
+    name: String,
+    is_api: bool,
+    is_worker: bool,
+    http_port: u16,
+}
+
+impl Part {
+    fn new(name: String, is_api: bool, is_worker: bool) -> anyhow::Result<Part> {
+        Ok(Part {
+            name,
+            is_api,
+            is_worker,
+            http_port: free_port()?,
+        })
+    }
+}
+
 /// What a stage is built by.
 #[derive(Debug, Clone)]
 pub struct Set {
     pub seed: u64,
     pub database: Database,
+    pub carriers: Carriers,
     pub postgres: Option<PostgresPlace>,
     pub workers: usize,
     pub apis: usize,
@@ -61,24 +64,26 @@ pub struct Server {
     pub is_api: bool,
     pub is_worker: bool,
     grpc_port: u16,
-    to_carrier: Proxy,
-    to_postgres: Option<Proxy>,
-    sqlite_file: Option<PathBuf>,
+    pub to_postgres: Option<Proxy>,
     /// When it is to be started; never, where nothing is said and it does not run.
-    start_at: Option<Instant>,
-    armed: Option<(&'static str, Instant)>,
-    is_stopping: bool,
+    pub start_at: Option<Instant>,
+    pub armed: Option<(&'static str, Instant)>,
+    pub is_stopping: bool,
 }
 
 pub struct Stage {
-    set: Set,
+    pub set: Set,
     pub servers: Vec<Server>,
-    carrier: Process,
-    carrier_port: u16,
-    carrier_start_at: Option<Instant>,
+    /// Ways to the carriers: each server's own to the recording carrier, or one to each vendor for all.
+    pub ways: Vec<Proxy>,
+    /// Where vendors reach those servers that take calls: a load balancer.
+    pub door: Option<Proxy>,
+    pub carrier: Process,
+    carrier_ports: Vec<u16>,
+    pub carrier_start_at: Option<Instant>,
     pub postgres: Option<Postgres>,
-    postgres_start_at: Option<Instant>,
-    undo: Vec<(Instant, Undo)>,
+    pub postgres_start_at: Option<Instant>,
+    pub undo: Vec<(Instant, Undo)>,
     /// The crash points that are being gone through.
     pub crashes: Option<Crashes>,
     chance: Chance,
@@ -91,7 +96,7 @@ pub struct Stage {
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Undo {
+pub enum Undo {
     Thaw(usize),
     Calm(usize, Link),
 }
@@ -109,8 +114,8 @@ impl Stage {
             .prefix("ringless-faults.")
             .tempdir()?;
         let logs = folder.path().to_owned();
-        let carrier_port = free_port()?;
-        let carrier = carrier(set, &logs, carrier_port, set.rough)?;
+        let carrier_ports = vec![free_port()?, free_port()?];
+        let carrier = carrier(set, &logs, &carrier_ports, set.rough)?;
         let postgres = match (set.database, &set.postgres) {
             (Database::Sqlite, _) => None,
             (Database::Postgres, Some(place)) => {
@@ -122,8 +127,10 @@ impl Stage {
             set: set.clone(),
             folder,
             servers: Vec::new(),
+            ways: Vec::new(),
+            door: None,
             carrier,
-            carrier_port,
+            carrier_ports,
             carrier_start_at: None,
             postgres,
             postgres_start_at: None,
@@ -133,63 +140,83 @@ impl Stage {
             done: BTreeMap::new(),
             wrong: Vec::new(),
         };
-        match set.database {
-            Database::Sqlite => stage.add("server", true, true).await?,
+        let names = |kind: &'static str, count| (1..=count).map(move |n| format!("{kind}-{n}"));
+        let parts: Vec<Part> = match set.database {
+            Database::Sqlite => vec![Part::new("server".to_owned(), true, true)?],
             Database::Postgres => {
-                for number in 1..=set.workers {
-                    stage.add(&format!("worker-{number}"), false, true).await?;
-                }
-                for number in 1..=set.apis {
-                    stage.add(&format!("api-{number}"), true, false).await?;
-                }
+                let workers = names("worker", set.workers).map(|name| Part::new(name, false, true));
+                let apis = names("api", set.apis).map(|name| Part::new(name, true, false));
+                workers.chain(apis).collect::<anyhow::Result<_>>()?
             }
+        };
+        if set.carriers == Carriers::Vendors {
+            stage.open_door(&parts).await?;
         }
-        stage.carrier.start(None)?;
+        for part in parts {
+            stage.add(part).await?;
+        }
+        stage.start_carrier()?;
         Ok(stage)
     }
 
-    async fn add(&mut self, name: &str, is_api: bool, is_worker: bool) -> anyhow::Result<()> {
+    /// The ways between vendors and servers, and the configuration that names them.
+    async fn open_door(&mut self, parts: &[Part]) -> anyhow::Result<()> {
         let seed = self.set.seed;
-        let to_carrier = Proxy::start(self.carrier_port, seed).await?;
+        for port in &self.carrier_ports {
+            self.ways.push(Proxy::start(&[*port], seed).await?);
+        }
+        let apis = parts.iter().filter(|part| part.is_api);
+        let http_ports: Vec<u16> = apis.map(|part| part.http_port).collect();
+        let door = Proxy::start(&http_ports, seed).await?;
+        let ways: Vec<u16> = self.ways.iter().map(|way| way.port).collect();
+        carriers::write_settings(self.folder.path(), door.port, &ways)?;
+        self.door = Some(door);
+        Ok(())
+    }
+
+    async fn add(&mut self, part: Part) -> anyhow::Result<()> {
+        let seed = self.set.seed;
         let to_postgres = match &self.postgres {
-            Some(postgres) => Some(Proxy::start(postgres.port, seed).await?),
+            Some(postgres) => Some(Proxy::start(&[postgres.port], seed).await?),
             None => None,
         };
-        let data_dir = self.folder.path().join(name);
-        let file = data_dir.join("ringless.db");
         let url = match &to_postgres {
             Some(proxy) => format!("postgres://postgres@127.0.0.1:{}/postgres", proxy.port),
-            None => format!("sqlite://{}", file.display()),
+            None => format!("sqlite://{}", self.sqlite_file().display()),
         };
-        let roles = match (is_api, is_worker) {
+        let roles = match (part.is_api, part.is_worker) {
             (true, true) => "api,worker",
             (true, false) => "api",
             _ => "worker",
         };
+        let data_dir = self.folder.path().join(&part.name);
         let grpc_port = free_port()?;
         let mut args: Vec<String> = vec!["server".to_owned()];
-        let given = [
-            ("--roles", roles.to_owned()),
-            ("--database-url", url),
-            ("--data-dir", data_dir.display().to_string()),
-            ("--grpc-port", grpc_port.to_string()),
-            ("--carrier-port", to_carrier.port.to_string()),
-        ];
-        args.extend(
-            given
-                .into_iter()
-                .flat_map(|(name, value)| [name.to_owned(), value]),
-        );
+        let mut give = |name: &str, value: String| args.extend([name.to_owned(), value]);
+        give("--roles", roles.to_owned());
+        give("--database-url", url);
+        give("--data-dir", data_dir.display().to_string());
+        give("--grpc-port", grpc_port.to_string());
+        match self.set.carriers {
+            Carriers::Recorded => {
+                let way = Proxy::start(&self.carrier_ports[..1], seed).await?;
+                give("--carrier-port", way.port.to_string());
+                self.ways.push(way);
+            }
+            Carriers::Vendors => {
+                give("--http-port", part.http_port.to_string());
+                let settings = carriers::settings_of(self.folder.path());
+                give("--config", settings.display().to_string());
+            }
+        }
         if self.set.lies {
             args.push("--lies".to_owned());
         }
         self.servers.push(Server {
-            process: Process::role(name, self.folder.path(), &args)?,
-            is_api,
-            is_worker,
+            process: Process::role(&part.name, self.folder.path(), &args)?,
+            is_api: part.is_api,
+            is_worker: part.is_worker,
             grpc_port,
-            to_carrier,
-            sqlite_file: to_postgres.is_none().then_some(file),
             to_postgres,
             start_at: None,
             armed: None,
@@ -198,8 +225,24 @@ impl Stage {
         Ok(())
     }
 
+    fn sqlite_file(&self) -> PathBuf {
+        self.folder.path().join("server").join("ringless.db")
+    }
+
+    pub fn database(&self) -> Place {
+        match &self.postgres {
+            Some(postgres) => Place::Port(postgres.port),
+            None => Place::File(self.sqlite_file()),
+        }
+    }
+
+    pub fn carriers(&self) -> Carriers {
+        self.set.carriers
+    }
+
+    /// The recording carrier's.
     pub fn record(&self) -> PathBuf {
-        self.folder.path().join("carrier.record")
+        self.folder.path().join(carriers::RECORD)
     }
 
     pub fn shape(&self) -> Shape {
@@ -211,6 +254,10 @@ impl Stage {
                 .filter(|server| server.is_worker)
                 .count(),
             has_postgres: self.postgres.is_some(),
+            vendors: match self.set.carriers {
+                Carriers::Recorded => 0,
+                Carriers::Vendors => self.ways.len(),
+            },
         }
     }
 
@@ -266,6 +313,9 @@ impl Stage {
             Fault::Kill(Who::Carrier, down) => {
                 self.carrier.kill()?;
                 self.carrier_start_at = Some(now + down);
+                if self.set.carriers == Carriers::Vendors {
+                    self.ways.iter().for_each(|way| way.refuse(true));
+                }
                 self.count("kill -9 carrier");
             }
             Fault::Kill(Who::Postgres, down) => {
@@ -312,11 +362,25 @@ impl Stage {
     }
 
     pub fn link(&self, at: usize, link: Link, act: impl Fn(&Proxy)) {
-        let server = &self.servers[at];
         match link {
-            Link::Carrier => act(&server.to_carrier),
-            Link::Postgres => server.to_postgres.iter().for_each(act),
+            Link::Carrier => act(&self.ways[at]),
+            Link::Postgres => self.servers[at].to_postgres.iter().for_each(act),
+            Link::Door => self.door.iter().for_each(act),
         }
+    }
+
+    /// Connections are taken again before it listens, so some are taken and lead nowhere.
+    fn start_carrier(&mut self) -> anyhow::Result<()> {
+        self.carrier_start_at = None;
+        self.ways.iter().for_each(|way| way.refuse(false));
+        self.carrier.start(None)
+    }
+
+    /// The carriers' process anew, without faults of its own.
+    pub fn calm_carrier(&mut self) -> anyhow::Result<()> {
+        self.carrier.kill()?;
+        self.carrier = carrier(&self.set, self.folder.path(), &self.carrier_ports, false)?;
+        self.start_carrier()
     }
 
     /// Brings back what has to come back by now, and looks at who has ended.
@@ -334,8 +398,7 @@ impl Stage {
             }
         }
         if self.carrier_start_at.is_some_and(|at| at <= now) {
-            self.carrier_start_at = None;
-            self.carrier.start(None)?;
+            self.start_carrier()?;
         }
         if let Some(ended) = self.carrier.ended()? {
             bail!(
@@ -365,6 +428,7 @@ impl Stage {
         if let Some(ended) = self.servers[at].process.ended()? {
             self.note_end(at, ended, now);
         }
+        let place = self.database();
         let server = &mut self.servers[at];
         if let Some((_, since)) = server.armed
             && since + ARMED_FOR < now
@@ -379,10 +443,10 @@ impl Stage {
                 crashes.next(server.is_api, server.is_worker, &mut self.chance)
             });
             server.armed = next.map(|(name, _)| (name, now));
-            if let Some(file) = &server.sqlite_file
-                && next.is_some_and(|(name, _)| name.starts_with("sign."))
-            {
-                make_trials_due(file)?;
+            // One process makes all the calls on SQLite, and the same breaker keeps it from the next sign
+            // for up to five minutes. So its trials are made due in between.
+            if self.postgres.is_none() && next.is_some_and(|(name, _)| name.starts_with("sign.")) {
+                place.make_trials_due()?;
             }
             let armed = next.map(|(name, nth)| format!("{name}:{nth}"));
             server.process.start(armed.as_deref())?;
@@ -463,51 +527,6 @@ impl Stage {
         Ok(())
     }
 
-    /// Everything runs again, and nothing is done to it any more.
-    pub async fn calm(&mut self) -> anyhow::Result<Option<Crashes>> {
-        let crashes = self.crashes.take();
-        for (_, undo) in std::mem::take(&mut self.undo) {
-            if let Undo::Thaw(at) = undo {
-                self.servers[at].process.signal(Signal::CONT)?;
-            }
-        }
-        self.carrier.kill()?;
-        self.carrier_start_at = None;
-        self.carrier = carrier(&self.set, self.folder.path(), self.carrier_port, false)?;
-        self.carrier.start(None)?;
-        if let Some(postgres) = &mut self.postgres {
-            self.postgres_start_at = None;
-            if !postgres.is_running() {
-                postgres.begin()?;
-            }
-            if !until(Duration::from_secs(30), async || postgres.answers()).await {
-                bail!("Postgres does not come back");
-            }
-        }
-        for server in &mut self.servers {
-            server.to_carrier.calm();
-            server.to_postgres.iter().for_each(Proxy::calm);
-            // One that is still armed would die later.
-            if server.armed.take().is_some() {
-                server.process.kill()?;
-                server.start_at = Some(Instant::now());
-            }
-        }
-        // Those that are ending or starting are waited for.
-        let settled = Instant::now() + Duration::from_secs(40);
-        while self
-            .servers
-            .iter()
-            .any(|s| s.is_stopping || !s.process.is_running())
-        {
-            if Instant::now() > settled {
-                bail!("a server does not come back");
-            }
-            self.run_for(Duration::from_millis(50)).await?;
-        }
-        Ok(crashes)
-    }
-
     /// The ids of the running servers.
     pub fn ids(&self) -> Vec<Option<u32>> {
         self.servers
@@ -523,50 +542,12 @@ impl Stage {
     }
 }
 
-fn carrier(set: &Set, logs: &Path, port: u16, rough: bool) -> anyhow::Result<Process> {
-    let mut args = vec![
-        "recorder".to_owned(),
-        "--port".to_owned(),
-        port.to_string(),
-        "--record".to_owned(),
-        logs.join("carrier.record").display().to_string(),
-        "--seed".to_owned(),
-        set.seed.to_string(),
-        "--hold-ms".to_owned(),
-        set.hold.as_millis().to_string(),
-    ];
-    if rough {
-        args.push("--rough".to_owned());
-    }
-    Process::role("carrier", logs, &args)
-}
-
-/// One process makes all the calls here, and the same breaker keeps it from the next sign for up to
-/// five minutes; no other may write to its file while it runs. So its trials are made due in between.
-fn make_trials_due(file: &Path) -> anyhow::Result<()> {
-    let url = file.display().to_string();
-    let mut database = SqliteConnection::establish(&url)?;
-    database.batch_execute(
-        "PRAGMA busy_timeout = 5000; UPDATE breakers SET next_trial_time = 0, trials = 0",
-    )?;
-    Ok(())
-}
-
-/// How a server ends that was asked to: with 0 once it serves, and at once while it still starts.
-fn is_end_of_a_stop(status: ExitStatus) -> bool {
-    let terminated = Signal::TERM.as_raw();
-    status.success()
-        || status.signal() == Some(terminated)
-        || status.code() == Some(128 + terminated)
-}
-
-/// A server that starts while the database is away says so and ends.
-fn could_not_start(process: &Process) -> bool {
-    let words = process.last_words();
-    let last = words.trim_end().lines().last().unwrap_or_default();
-    let signs = [
-        "the database is unavailable",
-        "the answer to a commit was lost",
-    ];
-    last.starts_with("could not go on:") && signs.iter().any(|sign| last.contains(sign))
+fn carrier(set: &Set, folder: &Path, ports: &[u16], rough: bool) -> anyhow::Result<Process> {
+    set.carriers.process(&carriers::Start {
+        seed: set.seed,
+        ports,
+        folder,
+        rough,
+        hold: set.hold,
+    })
 }

@@ -117,12 +117,6 @@ pub async fn list(
     }
 }
 
-/// Those that are still on their way.
-pub async fn under_way(channel: Channel) -> Result<usize, tonic::Status> {
-    let statuses = [Status::Accepted, Status::Sending, Status::Sent];
-    Ok(list(channel, None, &statuses).await?.len())
-}
-
 pub async fn get(channel: Channel, id: &str) -> Result<pb::Voicemail, tonic::Status> {
     let request = pb::GetVoicemailRequest {
         voicemail_id: id.to_owned(),

@@ -8,7 +8,10 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-/// The three kinds of carriers that a doubt can be about.
+use crate::played::{DROP_COWBOY, VOICEDROP};
+
+/// What callers send over. The first three are of the recording carrier: the kinds that a doubt can be
+/// about. The others are of played vendors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Account {
@@ -18,16 +21,31 @@ pub enum Account {
     Once,
     /// Knows no repeat either, but can be asked. It takes first and says later how it ended.
     Askable,
+    /// Knows no repeat and can't be asked, but calls back.
+    VoiceDrop,
+    /// Knows a repeat by its key, and calls back.
+    DropCowboy,
+    /// VoiceDrop, and Drop Cowboy where VoiceDrop certainly did not take it.
+    Both,
 }
 
 impl Account {
-    pub const ALL: [Account; 3] = [Account::Repeatable, Account::Once, Account::Askable];
-
     pub fn as_str(self) -> &'static str {
         match self {
             Account::Repeatable => "repeatable",
             Account::Once => "once",
             Account::Askable => "askable",
+            Account::VoiceDrop => "voicedrop",
+            Account::DropCowboy => "drop_cowboy",
+            Account::Both => "both",
+        }
+    }
+
+    /// The carriers of its setup.
+    pub fn carriers(self) -> Vec<String> {
+        match self {
+            Account::Both => vec![VOICEDROP.to_owned(), DROP_COWBOY.to_owned()],
+            other => vec![other.as_str().to_owned()],
         }
     }
 }
@@ -63,6 +81,8 @@ pub enum What {
     Never,
     /// Refused for that reason.
     Refused,
+    /// It came to a vendor under a key; what came of it stands in other lines.
+    Request,
 }
 
 /// One line of the carrier's record.

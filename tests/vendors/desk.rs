@@ -43,6 +43,8 @@ pub struct Common {
     /// Waits before further tries of a callback, where the vendor tries again. Their number is the bound.
     pub again_after: Vec<Duration>,
     pub fetching: Fetching,
+    /// Waits before further tries of fetching a recording. Their number is the bound.
+    pub fetch_again_after: Vec<Duration>,
     /// Where the record is written down, and read from at the start.
     pub record: Option<PathBuf>,
 }
@@ -55,6 +57,7 @@ impl Default for Common {
             word_after: Duration::from_millis(20),
             again_after: vec![Duration::from_millis(50); 4],
             fetching: Fetching::Mixed,
+            fetch_again_after: Vec::new(),
             record: None,
         }
     }
@@ -407,7 +410,15 @@ impl Desk {
             Source::Upload(sha256) => Ok(Some(sha256.clone())),
             Source::Missing(what) => Err(format!("there is no recording `{what}`")),
             Source::Link(url) => {
-                let fetched = fetch(&self.client, url, self.common.fetching, taken.number).await;
+                let get = || fetch(&self.client, url, self.common.fetching, taken.number);
+                let mut fetched = get().await;
+                for wait in &self.common.fetch_again_after {
+                    if fetched.is_ok() {
+                        break;
+                    }
+                    tokio::time::sleep(*wait).await;
+                    fetched = get().await;
+                }
                 fetched.map(|bytes| Some(self.book.keep_sound(&bytes)))
             }
         }

@@ -8,12 +8,10 @@ mod account;
 pub mod hooks;
 mod media;
 
-use std::collections::HashMap;
 use std::io;
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
-use axum::body::Bytes;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use axum::routing::{delete, get, post, put};
@@ -65,8 +63,6 @@ pub struct DropCowboyV2 {
     pub desk: Arc<Desk>,
     pub hooks: Arc<Hooks>,
     settings: Settings,
-    /// Created, and perhaps put, but not completed: the name's bytes.
-    uploads: Mutex<HashMap<String, Option<Bytes>>>,
     /// Asking whether a key is known and taking the message are one step.
     one_at_a_time: Mutex<()>,
 }
@@ -83,7 +79,6 @@ impl DropCowboyV2 {
                 desk,
                 hooks,
                 settings,
-                uploads: Mutex::default(),
                 one_at_a_time: Mutex::default(),
             });
             (vendor.clone(), router(vendor))

@@ -111,6 +111,11 @@ enum What {
     Drop(Dropped),
     Callback(Said),
     Wrong(String),
+    /// An upload that has been begun: without a hash where no bytes have come yet.
+    Begun {
+        id: String,
+        sha256: Option<String>,
+    },
     Upload {
         id: String,
         sha256: String,
@@ -158,6 +163,7 @@ pub struct Book {
 struct Inner {
     record: Record,
     keys: HashMap<String, (String, String, i64)>,
+    begun: HashMap<String, Option<String>>,
     uploads: HashMap<String, String>,
     sounds: HashMap<String, Bytes>,
     by_recipient: HashMap<String, u32>,
@@ -266,14 +272,35 @@ impl Book {
         self.write(What::Done(number));
     }
 
+    /// An upload begins, or its bytes have come.
+    pub fn begin_upload(&self, id: &str, bytes: Option<&Bytes>) {
+        self.write(What::Begun {
+            id: id.to_owned(),
+            sha256: bytes.map(|bytes| self.keep_sound(bytes)),
+        });
+    }
+
+    /// One that has been begun and not completed: the hash of its bytes, where they have come.
+    pub fn find_begun(&self, id: &str) -> Option<Option<String>> {
+        self.lock().begun.get(id).cloned()
+    }
+
+    pub fn begun_count(&self) -> usize {
+        self.lock().begun.len()
+    }
+
     /// Keeps an upload under the vendor's id of it, and says its hash.
     pub fn upload(&self, id: &str, bytes: &Bytes) -> String {
         let sha256 = self.keep_sound(bytes);
+        self.complete_upload(id, &sha256);
+        sha256
+    }
+
+    pub fn complete_upload(&self, id: &str, sha256: &str) {
         self.write(What::Upload {
             id: id.to_owned(),
-            sha256: sha256.clone(),
+            sha256: sha256.to_owned(),
         });
-        sha256
     }
 
     pub fn find_upload(&self, id: &str) -> Option<String> {
@@ -368,7 +395,11 @@ impl Inner {
             }
             What::Callback(said) => push(&mut record.callbacks, said),
             What::Wrong(text) => push(&mut record.wrongs, text),
+            What::Begun { id, sha256 } => {
+                self.begun.insert(id, sha256);
+            }
             What::Upload { id, sha256 } => {
+                self.begun.remove(&id);
                 self.uploads.insert(id, sha256);
             }
             What::Done(number) => push(&mut record.done, number),

@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::super::call::{Call, Kind};
-use super::super::desk::lock;
 use super::super::fetch::{Fetching, fetch};
 use super::super::fields::Fields;
 use super::super::play::Answer;
@@ -48,11 +47,10 @@ pub async fn create(State(vendor): State<Arc<DropCowboyV2>>, request: Request) -
             wrapped(201, json!({ "media_id": id }))
         }
         None => {
-            let mut uploads = lock(&vendor.uploads);
-            if uploads.len() >= UPLOADS_MAX {
+            if vendor.desk.book.begun_count() >= UPLOADS_MAX {
                 return error(429, "Too Many Requests", "too many open uploads");
             }
-            uploads.insert(id.clone(), None);
+            vendor.desk.book.begin_upload(&id, None);
             wrapped(201, json!({ "media_id": id, "upload": vendor.links(&id) }))
         }
     }
@@ -102,8 +100,9 @@ pub async fn put_bytes(
         vendor.desk.wrong(&call, fault);
         return Answer::text(403, "SignatureDoesNotMatch").response();
     }
-    match lock(&vendor.uploads).get_mut(id) {
-        Some(bytes) => *bytes = Some(call.body.clone()),
+    let book = &vendor.desk.book;
+    match book.find_begun(id) {
+        Some(_) => book.begin_upload(id, Some(&call.body)),
         None => return Answer::text(403, "AccessDenied").response(),
     }
     Answer::new(200).response()
@@ -124,11 +123,9 @@ pub async fn complete(
     if vendor.desk.book.find_upload(&id).is_some() {
         return wrapped(200, json!({ "media_id": id, "status": "ready" }));
     }
-    let put = lock(&vendor.uploads).get(&id).cloned();
-    match put {
-        Some(Some(bytes)) => {
-            vendor.desk.book.upload(&id, &bytes);
-            lock(&vendor.uploads).remove(&id);
+    match vendor.desk.book.find_begun(&id) {
+        Some(Some(sha256)) => {
+            vendor.desk.book.complete_upload(&id, &sha256);
             wrapped(200, json!({ "media_id": id, "status": "ready" }))
         }
         Some(None) => {
@@ -153,7 +150,7 @@ pub async fn policy(
     if let Err(response) = vendor.read(request, Kind::None).await {
         return response;
     }
-    match lock(&vendor.uploads).contains_key(&id) {
+    match vendor.desk.book.find_begun(&id).is_some() {
         true => wrapped(200, json!({ "media_id": id, "upload": vendor.links(&id) })),
         false => error(404, "Not Found", "no such media"),
     }

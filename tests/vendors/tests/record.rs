@@ -106,6 +106,62 @@ async fn media_is_there_after_a_restart() {
 }
 
 #[tokio::test]
+async fn an_upload_goes_on_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let record = folder.path().join("vendors.jsonl");
+    let path = "/media/public/media";
+    let wanted = json!({"name": "a", "type": "rvm", "signed_upload": true});
+    let kind = [("content-type", "audio/mpeg")];
+    let played = DropCowboyV2::start(on(&record)).await.unwrap();
+    let created = post_json(
+        &format!("{}{path}", played.vendor.base_url()),
+        &KEYS,
+        &wanted,
+    )
+    .await;
+    let id = json_of(&created)["data"]["media_id"].clone();
+    let id = id.as_str().unwrap();
+    drop(played);
+    let played = DropCowboyV2::start(on(&record)).await.unwrap();
+    let base = played.vendor.base_url();
+    let to = format!("{base}/storage/{id}.mp3?signature=played");
+    let put = call(Method::PUT, &to, &kind, sound()).await.unwrap();
+    assert_eq!(put.status, 200);
+    drop(played);
+    let played = DropCowboyV2::start(on(&record)).await.unwrap();
+    let complete = format!("{}{path}/{id}/complete", played.vendor.base_url());
+    let completed = post_json(&complete, &KEYS, &json!({})).await;
+    assert_eq!(completed.status, 200);
+    assert!(played.desk.wrongs().is_empty());
+    let sha256 = played.desk.book.find_upload(id).unwrap();
+    assert_eq!(played.desk.sound(&sha256).unwrap(), sound());
+}
+
+#[tokio::test]
+async fn a_recording_out_of_reach_is_looked_for_again_where_the_vendor_does_so() {
+    let settings = |tries| Settings {
+        common: Common {
+            fetch_again_after: vec![Duration::from_millis(20); tries],
+            ..Common::default()
+        },
+        ..Settings::default()
+    };
+    for (tries, drops) in [(0, 0), (1_000, 1)] {
+        let (us, played, url) = start_with(settings(tries)).await;
+        us.serve(&sound(), "text/html");
+        send(&url, "a", &good(&us)).await;
+        let is_over = played.desk.until(SOON, |r| r.taken.len() == 1).await;
+        assert!(is_over);
+        if drops == 0 {
+            assert!(played.desk.until(SOON, |r| r.done.len() == 1).await);
+        }
+        us.serve(&sound(), "audio/mpeg");
+        assert!(played.desk.until(SOON, |r| r.done.len() == 1).await);
+        assert_eq!(played.desk.drops().len(), drops);
+    }
+}
+
+#[tokio::test]
 async fn a_played_vendor_stays_on_this_machine() {
     let settings = Settings {
         common: Common {
