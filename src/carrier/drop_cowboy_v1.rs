@@ -13,7 +13,7 @@
 //! | `status` = `success` | DELIVERED |
 //! | `failure` with `dnc` | SKIPPED `carrier_dnc` |
 //! | `failure` with `spam` | FAILED `spam_blocked` |
-//! | `failure` with a text about our account | not tried: it waits for the account |
+//! | `failure` with a text about our account | FAILED by the text, and the setup pauses: nothing says that it was not tried |
 //! | `failure` | by the text (NOT_DELIVERED `voicemail_not_detected` where it says nothing known) |
 //! | anything else | unheard: it changes nothing and is kept |
 
@@ -254,7 +254,6 @@ fn failure(is_dnc: bool, is_spam: bool, text: &str) -> Said {
     match reason_in(text) {
         _ if is_dnc => because(FailureReason::CarrierDnc),
         _ if is_spam => because(FailureReason::SpamBlocked),
-        Some(reason) if reason.is_account_fault() => Said::NotTried(reason),
         Some(reason) => because(reason),
         None => because(FailureReason::VoicemailNotDetected),
     }
@@ -320,7 +319,7 @@ mod tests {
             (r#"{"status":"failure","spam":true}"#, because(SpamBlocked)),
             (
                 r#"{"status":"failure","reason":"Insufficient funds"}"#,
-                Said::NotTried(InsufficientFunds),
+                because(InsufficientFunds),
             ),
             (r#"{"status":"rerouted"}"#, Said::Unheard),
             ("", Said::Nothing),

@@ -4,12 +4,13 @@
 //! |---|---|
 //! | no connection, or it closed before anything was written | TryAgain `carrier_timeout` |
 //! | broken off, or no answer in time, after something had left | Unknown |
-//! | 401, 403 | Rejected `carrier_auth` |
+//! | 401 | Rejected `carrier_auth` |
+//! | 403 | Rejected, by the text (`carrier_auth` where it says nothing known) |
 //! | 402 | Rejected `insufficient_funds` |
 //! | 413 | Rejected `audio_rejected` |
 //! | 429 | TryAgain `carrier_rate_limited`, after `Retry-After` |
-//! | other 4xx but 408 | Rejected, by the text (`carrier_unknown` where it says nothing known) |
-//! | 408, 3xx, 5xx | Unknown: something may have been done before it was said |
+//! | other 4xx but 408 and 409 | Rejected, by the text (`carrier_unknown` where it says nothing known) |
+//! | 408, 409, 3xx, 5xx | Unknown: something may have been done before it was said |
 //!
 //! Two carriers put a `status` into a 2xx:
 //!
@@ -22,9 +23,10 @@
 use std::time::Duration;
 
 use super::http::{NoReply, Reply};
-use super::text::{reason_in, shown};
+use super::text::{reason_in, shown, speaks_of_account};
 use crate::domain::attempt::{CarrierWords, Outcome};
 use crate::domain::failure::FailureReason;
+use crate::domain::status::Status;
 use crate::domain::time::Time;
 
 pub type Outcomes = (Outcome, CarrierWords);
@@ -50,14 +52,17 @@ pub fn of_status(reply: &Reply, text: &str, now: Time) -> Option<Outcomes> {
     let rejected = |reason| Outcome::Rejected { reason };
     let outcome = match reply.status {
         200..=299 => return None,
-        401 | 403 => rejected(CarrierAuth),
+        401 => rejected(CarrierAuth),
+        403 => rejected(refusal(text).unwrap_or(CarrierAuth)),
         402 => rejected(InsufficientFunds),
         413 => rejected(AudioRejected),
         429 => Outcome::TryAgain {
             reason: CarrierRateLimited,
             wait: retry_after(reply, now),
         },
-        400..=499 if reply.status != 408 => rejected(refusal(text).unwrap_or(CarrierUnknown)),
+        400..=499 if !matches!(reply.status, 408 | 409) => {
+            rejected(refusal(text).unwrap_or(CarrierUnknown))
+        }
         _ => Outcome::Unknown,
     };
     Some((outcome, words(&reply.status.to_string(), text)))
@@ -88,9 +93,15 @@ pub fn of_status_word(status: &str, text: &str) -> Outcomes {
     (outcome, words(status, text))
 }
 
-/// A reason that the refusal of a request can have: the text may speak of pace, which is no refusal.
+/// A reason that the refusal of a request can have: nobody was called yet, and pace is no refusal.
 pub fn refusal(text: &str) -> Option<FailureReason> {
-    reason_in(text).filter(|reason| *reason != FailureReason::CarrierRateLimited)
+    if speaks_of_account(text) {
+        return Some(FailureReason::CarrierAuth);
+    }
+    let can_be = |reason: &FailureReason| {
+        *reason != FailureReason::CarrierRateLimited && reason.ends_as() != Status::NotDelivered
+    };
+    reason_in(text).filter(can_be)
 }
 
 /// An answer that is no answer: the request may have been taken.
@@ -116,7 +127,7 @@ pub fn of_upload((outcome, words): Outcomes) -> Outcomes {
 
 /// Code and text, with no phone number in them.
 pub fn words(code: &str, text: &str) -> CarrierWords {
-    CarrierWords::new("", code, &shown(text))
+    CarrierWords::new("", &shown(code), &shown(text))
 }
 
 /// The carrier's wish: seconds, or a date (RFC 9110, 10.2.3).
@@ -188,6 +199,7 @@ pub mod tests {
             (402, rejected(InsufficientFunds)),
             (403, rejected(CarrierAuth)),
             (408, Some(Outcome::Unknown)),
+            (409, Some(Outcome::Unknown)),
             (413, rejected(AudioRejected)),
             (422, rejected(CarrierUnknown)),
             (500, Some(Outcome::Unknown)),
@@ -197,6 +209,20 @@ pub mod tests {
         }
         assert_eq!(of(400, "landline"), rejected(NotMobile));
         assert_eq!(of(400, "rate limit"), rejected(CarrierUnknown));
+        assert_eq!(of(403, "on the DNC list"), rejected(CarrierDnc));
+        // Nobody has been called.
+        assert_eq!(of(400, "system busy"), rejected(CarrierUnknown));
+        for text in [
+            "Wrong password",
+            "Your account has been suspended",
+            "invalid auth-key",
+        ] {
+            assert_eq!(of(400, text), rejected(CarrierAuth), "{text}");
+        }
+        assert_eq!(
+            of(400, "not enough voice units"),
+            rejected(InsufficientFunds)
+        );
         let not_sent = of_no_reply(&NoReply::NotSent("no route".to_owned())).0;
         assert!(matches!(
             not_sent,

@@ -13,7 +13,8 @@
 //! | callback's `var`, or the answer to a question | said |
 //! |---|---|
 //! | third value `OK` | DELIVERED |
-//! | any other with a reason beside it, or that begins with `fail` or `error` | by the reason (NOT_DELIVERED `voicemail_not_detected` where it says nothing known) |
+//! | any other with a reason beside it, or that begins with `fail` or `error` | by the reason (NOT_DELIVERED `voicemail_not_detected` where it says nothing known). Of our account: FAILED, and the setup pauses; nothing says that it was not tried |
+//! | `pending`, `scheduled`, `queued`, `processing`, `sending` or `retr…`, whatever stands beside it | it does not know yet |
 //! | any other | unheard: it changes nothing and is kept |
 //! | no `var`: to a question | it does not know yet; "not found" is no proof that it never had it |
 
@@ -178,38 +179,43 @@ impl Spoken {
     }
 
     fn of_fields(fields: &Fields) -> Spoken {
-        let is_none = |text: &String| matches!(text.as_str(), "" | "0" | "false");
-        if let Some(text) = fields.text("error").filter(|text| !is_none(text)) {
-            return Spoken::Error(text);
-        }
+        // What was said OK to has been taken, whatever else stands there.
         let said = fields.first_of(&["new_campaign", "user_verify", "status"]);
-        match said.is_some_and(|said| said.eq_ignore_ascii_case("ok")) {
-            true => Spoken::Ok {
+        if said.is_some_and(|said| said.eq_ignore_ascii_case("ok")) {
+            return Spoken::Ok {
                 session_id: fields.text("session_id").unwrap_or_default(),
-            },
-            false => Spoken::Neither,
+            };
+        }
+        match fields.text("error").filter(|text| !text.is_empty()) {
+            Some(text) => Spoken::Error(text),
+            None => Spoken::Neither,
         }
     }
 
+    /// The first word decides, for spaces and line ends vary.
     fn of_lines(text: &str) -> Spoken {
-        let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-        let first = lines.next().unwrap_or_default().to_lowercase();
-        if first == "ok" {
-            let session_id = lines.find_map(|line| {
-                let (name, value) = line.split_once('=')?;
-                name.trim()
-                    .eq_ignore_ascii_case("session_id")
-                    .then(|| value.trim().to_owned())
-            });
-            return Spoken::Ok {
-                session_id: session_id.unwrap_or_default(),
-            };
-        }
-        match first.starts_with("error") {
-            true => Spoken::Error(lines.collect::<Vec<_>>().join(" ")),
-            false => Spoken::Neither,
+        let text = text.trim();
+        let end = text.find(|c: char| !c.is_alphanumeric());
+        let (first, rest) = text.split_at(end.unwrap_or(text.len()));
+        match first.to_ascii_lowercase().as_str() {
+            "ok" => Spoken::Ok {
+                session_id: session_in(rest).unwrap_or_default(),
+            },
+            "error" => {
+                let words = rest.trim_start_matches(':').split_whitespace();
+                Spoken::Error(words.collect::<Vec<_>>().join(" "))
+            }
+            _ => Spoken::Neither,
         }
     }
+}
+
+fn session_in(text: &str) -> Option<String> {
+    const NAME: &str = "session_id";
+    // As long in bytes as the text itself.
+    let at = text.to_ascii_lowercase().find(NAME)? + NAME.len();
+    let value = text[at..].trim_start().strip_prefix('=')?;
+    value.split_whitespace().next().map(str::to_owned)
 }
 
 fn taken_or_not(reply: &Reply, now: Time) -> Outcomes {
@@ -243,7 +249,6 @@ fn answer(reply: &Reply) -> (Answer, CarrierWords) {
             let word = read_var(&var);
             let answer = match word.said {
                 Said::Ended(end) => Answer::Ended(end),
-                Said::NotTried(reason) => Answer::NotTried(reason),
                 _ => Answer::Pending { again_after: None },
             };
             (answer, word.words)
@@ -365,6 +370,18 @@ fn read_var(var: &str) -> Word {
     word(value(0), value(1), value(2), value(3))
 }
 
+fn goes_on(status: &str) -> bool {
+    let words = [
+        "pending",
+        "scheduled",
+        "queued",
+        "processing",
+        "sending",
+        "retr",
+    ];
+    words.iter().any(|word| status.starts_with(word))
+}
+
 fn word(reference: &str, phone: &str, status: &str, reason: &str) -> Word {
     let lower = status.to_lowercase();
     let is_failure = !reason.is_empty() || lower.starts_with("fail") || lower.starts_with("error");
@@ -374,16 +391,16 @@ fn word(reference: &str, phone: &str, status: &str, reason: &str) -> Word {
     };
     let said = match lower.as_str() {
         "ok" => Said::Ended(End::Delivered),
+        _ if goes_on(&lower) => Said::Pending,
         _ if status.is_empty() || !is_failure => Said::Unheard,
         _ => match reason_in(text) {
-            Some(reason) if reason.is_account_fault() => Said::NotTried(reason),
             Some(reason) => Said::Ended(End::Because(reason)),
             None => Said::Ended(End::Because(FailureReason::VoicemailNotDetected)),
         },
     };
     Word {
         said,
-        words: CarrierWords::new(reference, status, &shown(reason)),
+        words: CarrierWords::new(reference, &shown(status), &shown(reason)),
         cost: None,
         recipient: (!phone.is_empty()).then(|| phone.to_owned()),
     }
@@ -403,6 +420,8 @@ mod tests {
             r#"{"New_Campaign":"ok","session_id":12}"#,
             "OK\nsession_id=12\nnumber of phone=1\n",
             "ok\r\nSession_ID = 12\r\n",
+            "OK session_id=12 number of phone=1",
+            r#"{"new_campaign":"OK","session_id":"12","error":false}"#,
         ] {
             let (taken, words) = outcome(body);
             assert_eq!(taken, Outcome::Taken { ask_after: None }, "{body}");
@@ -415,6 +434,9 @@ mod tests {
                 r#"{"ERROR":"Bad Audio, can't download"}"#,
                 rejected(AudioUnfetchable),
             ),
+            ("ERROR: no remaining messages", rejected(InsufficientFunds)),
+            ("ERROR\nInvalid username or password", rejected(CarrierAuth)),
+            ("OKAY", Outcome::Unknown),
             ("ERROR\nc_phone: invalid", rejected(CarrierUnknown)),
             (
                 r#"{"ERROR":"No remaining messages"}"#,
@@ -464,9 +486,11 @@ mod tests {
             ),
             (
                 "var=12|2125550123|Failed|No remaining messages||",
-                Said::NotTried(InsufficientFunds),
+                because(InsufficientFunds),
             ),
             ("var=12|2125550123|Rerouted|||", Said::Unheard),
+            ("var=12|2125550123|Pending|N/A||", Said::Pending),
+            ("var=12|2125550123|Retrying|busy||", Said::Pending),
             ("var=12", Said::Unheard),
             (
                 "c_session=12&c_phone=2125550123&c_dispo=OK",

@@ -46,24 +46,19 @@ const FAMILIES: &[(FailureReason, &[&str])] = {
         (Busy, &["busy"]),
         (KnownLitigator, &["litigator"]),
         (ReassignedNumber, &["reassigned"]),
-        (
-            NationalDnc,
-            &[
-                "national dnc",
-                "national do not call",
-                "national do-not-call",
-            ],
-        ),
+        (NationalDnc, &["national dnc", "national do not call"]),
         (
             CarrierDnc,
             &[
                 "dnc",
                 "do not call",
-                "do-not-call",
+                "do not contact",
                 "opted out",
-                "opt-out",
                 "opt out",
                 "unsubscribed",
+                "suppression list",
+                "blacklist",
+                "blocklist",
             ],
         ),
         (
@@ -73,8 +68,10 @@ const FAMILIES: &[(FailureReason, &[&str])] = {
                 "land line",
                 "not a mobile",
                 "not mobile",
-                "non-mobile",
-                "voip",
+                "non mobile",
+                "not a cell phone",
+                "voip number",
+                "voip line",
                 "not a wireless",
             ],
         ),
@@ -131,6 +128,9 @@ const FAMILIES: &[(FailureReason, &[&str])] = {
                 "out of credit",
                 "no credit",
                 "not enough credit",
+                "not enough voice units",
+                "enough credits",
+                "out of funds",
                 "not enough funds",
                 "no funds",
             ],
@@ -149,9 +149,9 @@ const FAMILIES: &[(FailureReason, &[&str])] = {
                 "invalid api key",
                 "invalid login",
                 "login failed",
-                "c_uid",
-                "c_password",
-                "invalid team_id",
+                "c uid",
+                "c password",
+                "invalid team id",
             ],
         ),
         (
@@ -172,11 +172,32 @@ const FAMILIES: &[(FailureReason, &[&str])] = {
 
 /// What a carrier's text means, where it means anything here.
 pub fn reason_in(text: &str) -> Option<FailureReason> {
-    let text = text.to_lowercase();
+    let text = folded(text);
     FAMILIES
         .iter()
         .find(|(_, words)| words.iter().any(|word| text.contains(word)))
         .map(|(reason, _)| *reason)
+}
+
+/// Does the refusal of a request speak of our credentials or our account? Only there are words so wide
+/// harmless: nothing was taken, so it waits until somebody has looked.
+pub fn speaks_of_account(text: &str) -> bool {
+    let text = folded(text);
+    let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    let is_stopped = || has(&["suspend", "disabl", "block", "inactive", "closed"]);
+    has(&[
+        "password",
+        "username",
+        "credential",
+        "authenticat",
+        "auth key",
+        "api token",
+    ]) || text.contains("account") && is_stopped()
+}
+
+/// In lower case, with spaces where carriers also write `_` or `-`.
+fn folded(text: &str) -> String {
+    text.to_lowercase().replace(['_', '-'], " ")
 }
 
 /// A carrier's text as it may be shown: without phone numbers, and without addresses, which may be
@@ -271,6 +292,10 @@ mod tests {
             ("No remaining messages", Some(InsufficientFunds)),
             ("account suspended", Some(CarrierAuth)),
             ("insufficient audio", Some(AudioRejected)),
+            ("Recipient has opted-out", Some(CarrierDnc)),
+            ("do_not_call", Some(CarrierDnc)),
+            ("VoIP gateway timeout", None),
+            ("Load balancer error", None),
             ("insufficient information on the recipient", None),
             ("the recipient's login page", None),
             ("balance of the mailbox unknown", None),

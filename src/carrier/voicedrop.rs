@@ -12,7 +12,7 @@
 //! |---|---|
 //! | `delivered` | DELIVERED |
 //! | `not-delivered`, `not_delivered`, `undelivered` | NOT_DELIVERED, by the text (`voicemail_not_detected` where it says nothing known) |
-//! | `fas`, or `extra_status_info` = `FAS` beside a status that is no end | NOT_DELIVERED `answer_supervision` |
+//! | `fas`, or `extra_status_info` = `FAS` beside `failed` or a status that is no end | NOT_DELIVERED `answer_supervision` |
 //! | `skipped` | SKIPPED, by the text (`carrier_refused_recipient`) |
 //! | `failed` with a text about our account | not tried: it waits for the account |
 //! | `failed` | FAILED, by the text (`carrier_unknown`) |
@@ -108,11 +108,15 @@ impl VoiceDrop {
         match url {
             Some(url) => Ok(url.to_owned()),
             None => {
-                let reason = refusal(&text).unwrap_or(FailureReason::AudioRejected);
-                Err((
-                    Outcome::Rejected { reason },
-                    words(&reply.status.to_string(), &text),
-                ))
+                // Nothing has left, so what can't be read is tried again.
+                let outcome = match refusal(&text) {
+                    Some(reason) => Outcome::Rejected { reason },
+                    None => Outcome::TryAgain {
+                        reason: FailureReason::CarrierTimeout,
+                        wait: None,
+                    },
+                };
+                Err((outcome, words(&reply.status.to_string(), &text)))
             }
         }
     }
@@ -274,7 +278,7 @@ fn read_callback(notice: &Notice) -> Word {
     let reference = fields.text("voice_drop_id").unwrap_or_default();
     Word {
         said: said(&status.to_lowercase(), &info, &text),
-        words: CarrierWords::new(&reference, &status, &shown(detail)),
+        words: CarrierWords::new(&reference, &shown(&status), &shown(detail)),
         cost: None,
         recipient: fields.text("sent_to"),
     }
@@ -301,13 +305,13 @@ fn said(status: &str, info: &str, text: &str) -> Said {
         }
     } else if begins(&["skipped"]) {
         because(of_end(Status::Skipped).unwrap_or(FailureReason::CarrierRefusedRecipient))
+    } else if begins(&["fas"]) || info.eq_ignore_ascii_case("fas") {
+        because(FailureReason::AnswerSupervision)
     } else if begins(&["failed"]) {
         match known {
             Some(reason) if reason.is_account_fault() => Said::NotTried(reason),
             known => because(known.unwrap_or(FailureReason::CarrierUnknown)),
         }
-    } else if begins(&["fas"]) || info.eq_ignore_ascii_case("fas") {
-        because(FailureReason::AnswerSupervision)
     } else if begins(&["scheduled", "queued", "pending", "processing"]) {
         Said::Pending
     } else {
@@ -388,6 +392,10 @@ mod tests {
                 because(AnswerSupervision),
             ),
             (r#"{"status":"fas"}"#, because(AnswerSupervision)),
+            (
+                r#"{"status":"failed","extra_status_info":"FAS"}"#,
+                because(AnswerSupervision),
+            ),
             (
                 r#"{"status":"scheduled","extra_status_info":"FAS"}"#,
                 because(AnswerSupervision),

@@ -134,37 +134,39 @@ pub fn hear_event(
     event: &Event,
     chance: f64,
 ) -> Result<Told> {
-    let hand_over = match_event(tx, carrier, event)?;
+    let (hand_over, is_certain) = match_event(tx, carrier, event)?;
+    let mut word = event.word.clone();
+    if !is_certain && matches!(word.said, Said::NotTried(_)) {
+        // Another message to the same number, of some other user of the account, would be sent again here.
+        word.said = Said::Unheard;
+    }
     let id = hand_over.as_ref().map(|hand_over| hand_over.id);
-    tx.set_webhook_event_said(carrier, &event.id, id, event.word.said.as_str())?;
+    tx.set_webhook_event_said(carrier, &event.id, id, word.said.as_str())?;
     match hand_over {
         None => Ok(Told::Unmatched),
         Some(hand_over) => Ok(Told::Heard(hear(
-            tx,
-            delivering,
-            &hand_over,
-            &event.word,
-            chance,
+            tx, delivering, &hand_over, &word, chance,
         )?)),
     }
 }
 
-fn match_event(tx: &mut dyn Tx, carrier: &str, event: &Event) -> Result<Option<HandOver>> {
+/// Whether it is certain: a number may have had another message by the same account, which is none of ours.
+fn match_event(tx: &mut dyn Tx, carrier: &str, event: &Event) -> Result<(Option<HandOver>, bool)> {
     if !event.reference.is_empty() {
         let mut known = tx.hand_overs_by_reference(carrier, &event.reference)?;
         if known.len() == 1 {
-            return Ok(known.pop());
+            return Ok((known.pop(), true));
         }
     }
     let Some(recipient) = &event.word.recipient else {
-        return Ok(None);
+        return Ok((None, false));
     };
     let since = tx.now()?.minus(OPEN_FOR);
     let recipient = PhoneNumber::from_stored(e164(recipient));
     let mut open = tx.open_hand_overs(carrier, &recipient, since)?;
     match open.len() {
-        1 => Ok(open.pop()),
-        _ => Ok(None),
+        1 => Ok((open.pop(), false)),
+        _ => Ok((None, false)),
     }
 }
 

@@ -28,6 +28,7 @@ crate::on_both_databases!(
     a_callback_that_was_kept_and_not_read_is_read_later,
     signed_webhooks_alone_are_enough,
     a_webhook_is_matched_by_number_only_where_that_is_certain,
+    an_account_fault_that_a_number_alone_tells_sends_nothing_anew,
     webhooks_are_heard_once_and_only_where_they_are_signed,
     a_thousand_callbacks_in_any_order_come_to_the_same_ends,
 );
@@ -352,6 +353,25 @@ async fn a_webhook_is_matched_by_number_only_where_that_is_certain(engine: Engin
     // And only one is open now.
     tell(1).await;
     assert_eq!(app.get(&two).await.status(), Status::Delivered);
+}
+
+async fn an_account_fault_that_a_number_alone_tells_sends_nothing_anew(engine: Engine) {
+    let mut stage = Stage::new(engine);
+    let vendor = stage.cowboy("").await;
+    let app = stage.start().await;
+    let id = sent_with(&app, &vendor.desk, RECIPIENT, Vec::new()).await;
+    let url = format!("http://{}/webhooks/cowboy", app.running.http_addr());
+    let taken = vendor.desk.taken();
+    // Perhaps of a message that somebody else sent to this number by the same account.
+    let broke = Outcome::new("failure").code(3000).reason("no funds");
+    let now_us = vendor.desk.now_us();
+    let event = event("contact.rvm.status", &taken[0], &broke, now_us);
+    let hooks = &vendor.vendor.hooks;
+    let said = hooks.post(&vendor.desk, &url, taken[0].number, &event, 1);
+    assert_eq!(said.await.status, Some(200));
+    assert_eq!(app.get(&id).await.status(), Status::Sent);
+    assert!(app.setup().await.pause.is_none());
+    assert_eq!(vendor.desk.taken().len(), 1);
 }
 
 async fn webhooks_are_heard_once_and_only_where_they_are_signed(engine: Engine) {

@@ -256,17 +256,22 @@ class Carriers(WithVendors):
                     self.assertEqual(paused.pause.carrier, name)
                     # It waits, and so does what comes behind it.
                     waiting = self.client.get(refused.id)
-                    self.assert_status(waiting, "ACCEPTED")
+                    # A text alone is no proof that it was not tried.
+                    is_certain = name in ("drop_cowboy_v2", "voicedrop")
+                    stands = ("ACCEPTED",) if is_certain else ("FAILED", reason)
+                    self.assert_status(waiting, *stands)
                     behind = self.client.send(use_case.id, fictional(9, AREAS[name] + 2), MP3)
                     time.sleep(1.5)
                     self.assert_status(self.client.get(behind.id), "ACCEPTED")
                     self.assertEqual(self.client.get(behind.id).attempts, [])
-                    cancelled = ringless(self.server, "cancel", refused.id)
-                    self.assertEqual(cancelled.returncode, 0, cancelled.stderr)
+                    if is_certain:
+                        cancelled = ringless(self.server, "cancel", refused.id)
+                        self.assertEqual(cancelled.returncode, 0, cancelled.stderr)
                     resumed = ringless(self.server, "setup", "resume", setup.id)
                     self.assertEqual(resumed.returncode, 0, resumed.stderr)
                     self.assert_status(self.client.until_end(behind.id), "DELIVERED")
-                    self.assert_status(self.client.get(refused.id), "CANCELLED")
+                    ended = ("CANCELLED",) if is_certain else stands
+                    self.assert_status(self.client.get(refused.id), *ended)
 
     def get_setup(self, setup_id: str) -> Any:
         request = telephony_api.GetSetupRequest(setup_id=setup_id)

@@ -90,6 +90,9 @@ pub fn hear(
         Effect::End(end) => {
             let (carrier, audio) = (&hand_over.carrier, after.audio_id);
             forget_upload_where_due(tx, delivering, carrier, audio, end.reason())?;
+            // It ended by a fault of our account, and so would all others.
+            let began = attempt.map_or(hand_over.create_time, |attempt| attempt.start_time);
+            pause_where_due(tx, &after, &hand_over.carrier, end.reason(), began)?;
         }
         Effect::Take | Effect::Keep | Effect::Contradict => {}
     }
