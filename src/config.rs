@@ -15,8 +15,8 @@ pub use file::{
     WorkerSection,
 };
 
-use crate::carrier::registry::{CarrierConfig, Registry, SANDBOX, Surroundings};
-use crate::carrier::settings::check_base_url;
+use crate::carrier::registry::{CarrierConfig, Registry, SANDBOX};
+use crate::carrier::settings::{Place, check_base_url};
 use crate::domain::delivery::Rules;
 use crate::domain::phone::PhoneRules;
 use crate::domain::retry::Policy;
@@ -200,12 +200,12 @@ impl Config {
 
     /// The carriers that are configured, with their secrets read.
     pub fn registry(&self) -> Result<Registry> {
-        let surroundings = Surroundings {
-            data_dir: &self.data_dir,
+        let place = Place {
+            data_dir: self.data_dir.clone(),
             has_public_url: self.public_url.is_some(),
             call_timeout: self.worker.call_timeout,
         };
-        Registry::open(&self.carriers, surroundings).map_err(ConfigError)
+        Registry::open(&self.carriers, &place).map_err(ConfigError)
     }
 
     /// Until access control comes, nothing listens beyond this machine unasked.

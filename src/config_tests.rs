@@ -212,3 +212,30 @@ fn a_terminal_needs_no_drain() {
     let config = Config::build(given, FileConfig::default()).expect("defaults");
     assert_eq!(config.drain_delay, Duration::ZERO);
 }
+
+#[test]
+fn keys_of_audio_links_are_eight_at_most_and_of_32_bytes_at_least() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let with = |count: usize, bytes: usize| {
+        let path = folder.path().join("key");
+        std::fs::write(&path, "k".repeat(bytes)).expect("writable");
+        let key = format!("{{ file = '{}' }}, ", path.display());
+        let text = format!("[audio_links]\nkeys = [{}]", key.repeat(count));
+        let file = FileConfig::parse(&text).expect("TOML");
+        Config::build(Overrides::default(), file).map(|config| config.link_keys.len())
+    };
+    for (count, bytes, is_good) in [
+        (7, 32, true),
+        (8, 33, true),
+        (9, 32, false),
+        (1, 31, false),
+        (1, 32, true),
+    ] {
+        let read = with(count, bytes);
+        assert_eq!(
+            read.is_ok_and(|read| read == count),
+            is_good,
+            "{count} {bytes}"
+        );
+    }
+}

@@ -77,11 +77,14 @@ pub struct Ask {
 }
 
 impl Ask {
-    /// `url` was checked at the start, or comes from the carrier.
+    /// `url` was checked at the start, or comes from the carrier, who may not name a place either to
+    /// which messages and secrets would go in plain text.
     pub fn new(method: Method, url: &str) -> Result<Ask, NoReply> {
-        let uri: Uri = url
-            .parse()
-            .map_err(|_| NoReply::NotSent("an address is no URL".to_owned()))?;
+        let not_sent = |why: &str| NoReply::NotSent(why.to_owned());
+        let uri: Uri = url.parse().map_err(|_| not_sent("an address is no URL"))?;
+        if uri.scheme_str() != Some("https") && !is_here(&uri) {
+            return Err(not_sent("an address is not encrypted"));
+        }
         Ok(Ask {
             method,
             uri,
@@ -111,6 +114,14 @@ impl Ask {
         self.body = body.into();
         self.header("content-type", content_type)
     }
+}
+
+/// Does it lead to this machine itself? There alone nothing has to be encrypted.
+pub fn is_here(uri: &Uri) -> bool {
+    let host = uri.host().unwrap_or_default();
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    let address = address.parse::<std::net::IpAddr>();
+    host == "localhost" || address.is_ok_and(|ip| ip.is_loopback())
 }
 
 /// The time limits of a call.
@@ -266,4 +277,25 @@ fn chain(error: &(dyn std::error::Error + 'static)) -> String {
         cause = inner.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_goes_in_plain_text_but_to_this_machine() {
+        for (url, is_good) in [
+            ("https://vendor.example/x?a=b", true),
+            ("http://127.0.0.1:7401/x", true),
+            ("http://[::1]:7401/x", true),
+            ("http://localhost/x", true),
+            ("http://vendor.example/x", false),
+            ("http://127.0.0.1.vendor.example/x", false),
+            ("/x", false),
+            ("no url", false),
+        ] {
+            assert_eq!(Ask::new(Method::PUT, url).is_ok(), is_good, "{url}");
+        }
+    }
 }

@@ -1,9 +1,7 @@
 //! From a name in the configuration to a carrier: the only list of kinds.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde::Deserialize;
 
@@ -42,14 +40,6 @@ impl CarrierConfig {
     }
 }
 
-/// What carriers are told of the place where they run.
-#[derive(Debug, Clone, Copy)]
-pub struct Surroundings<'a> {
-    pub data_dir: &'a Path,
-    pub has_public_url: bool,
-    pub call_timeout: Duration,
-}
-
 /// The configured carriers by name.
 #[derive(Clone, Default)]
 pub struct Registry(Arc<BTreeMap<String, Arc<dyn Carrier>>>);
@@ -58,11 +48,11 @@ impl Registry {
     /// Reads their secrets too. An error is one line that names the carrier.
     pub fn open(
         carriers: &BTreeMap<String, CarrierConfig>,
-        surroundings: Surroundings<'_>,
+        place: &Place,
     ) -> Result<Registry, String> {
         let opened = carriers.iter().map(|(name, config)| {
             let said = |why: String| format!("[carriers.{name}]: {why}");
-            let carrier = open(name, config, surroundings).map_err(said)?;
+            let carrier = open(config, place).map_err(said)?;
             Ok((name.clone(), carrier))
         });
         Ok(Registry(Arc::new(opened.collect::<Result<_, String>>()?)))
@@ -102,11 +92,7 @@ impl Registry {
     }
 }
 
-fn open(
-    name: &str,
-    config: &CarrierConfig,
-    surroundings: Surroundings<'_>,
-) -> Result<Arc<dyn Carrier>, String> {
+fn open(config: &CarrierConfig, place: &Place) -> Result<Arc<dyn Carrier>, String> {
     let found = KINDS.iter().find(|(kind, _)| *kind == config.kind);
     let Some((_, open)) = found else {
         let kinds: Vec<String> = KINDS.iter().map(|(kind, _)| format!("`{kind}`")).collect();
@@ -116,11 +102,5 @@ fn open(
             kinds.join(", ")
         ));
     };
-    let place = Place {
-        name: name.to_owned(),
-        data_dir: surroundings.data_dir.to_owned(),
-        has_public_url: surroundings.has_public_url,
-        call_timeout: surroundings.call_timeout,
-    };
-    open(&place, config.settings.clone())
+    open(place, config.settings.clone())
 }

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
 use super::AudioWay;
-use super::http::{Ask, Client, Limits, Reply};
+use super::http::{Ask, Client, Limits, Reply, is_here};
 use super::reply::{Outcomes, of_no_reply};
 use crate::domain::phone::PhoneNumber;
 use crate::secret::{Secret, SecretSource};
@@ -17,8 +17,6 @@ use crate::secret::{Secret, SecretSource};
 /// Where a carrier is set up: what it may use besides its own settings.
 #[derive(Debug, Clone)]
 pub struct Place {
-    /// Of the `[carriers.NAME]`.
-    pub name: String,
     pub data_dir: PathBuf,
     /// Carriers can reach us: `public_url` is set.
     pub has_public_url: bool,
@@ -235,19 +233,13 @@ pub fn check_base_url(text: &str) -> Result<String, String> {
     let Ok(uri) = text.parse::<Uri>() else {
         return fault("is no URL");
     };
-    let host = uri.host().unwrap_or_default();
-    let address = host.trim_start_matches('[').trim_end_matches(']');
-    let is_here = host == "localhost"
-        || address
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|ip| ip.is_loopback());
     let has_user = uri.authority().is_some_and(|it| it.as_str().contains('@'));
     match uri.scheme_str() {
         _ if text.len() > URL_BYTES_MAX => Err(format!(
             "it has {} bytes; at most {URL_BYTES_MAX} are allowed",
             text.len()
         )),
-        _ if host.is_empty() => {
+        _ if uri.host().is_none_or(str::is_empty) => {
             fault("names no host; give an absolute one, such as `https://host.example`")
         }
         // What stands there may be a password, so it is not repeated.
@@ -258,7 +250,7 @@ pub fn check_base_url(text: &str) -> Result<String, String> {
             fault("has a query or a fragment; leave it out")
         }
         Some("https") => Ok(text.trim_end_matches('/').to_owned()),
-        Some("http") if is_here => Ok(text.trim_end_matches('/').to_owned()),
+        Some("http") if is_here(&uri) => Ok(text.trim_end_matches('/').to_owned()),
         Some("http") => fault(
             "is not encrypted; give an `https://` one (plain `http://` is for this machine alone)",
         ),
@@ -292,7 +284,6 @@ mod tests {
 
     pub fn place() -> Place {
         Place {
-            name: "vendor".to_owned(),
             data_dir: PathBuf::from("data"),
             has_public_url: true,
             call_timeout: Duration::from_secs(30),

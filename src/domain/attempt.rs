@@ -123,8 +123,6 @@ impl Outcome {
 pub enum Answer {
     /// It has come to an end.
     Ended(End),
-    /// The carrier had taken it and certainly did not try: our account is at fault.
-    NotTried(FailureReason),
     /// The carrier has it and does not know yet. `again_after` is when to ask next.
     Pending { again_after: Option<Duration> },
     /// The carrier never got it: certain, so it may be handed over again.

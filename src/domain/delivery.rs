@@ -223,7 +223,7 @@ impl Delivery {
         self.next_time = Some(lease_end);
     }
 
-    /// What the call of the carrier came to.
+    /// What the call of the carrier came to. The hand-over has been named by it already.
     pub fn record(
         &mut self,
         hand_over: &mut HandOver,
@@ -232,7 +232,6 @@ impl Delivery {
         traits: DoubtTraits,
         context: Context<'_>,
     ) -> Result<(), Refused> {
-        hand_over.name(words);
         match outcome {
             Outcome::Delivered => self.word(End::Delivered, words, context.now),
             // The refusal of a repeat says nothing about the call that is in doubt, unless it is about
@@ -281,10 +280,6 @@ impl Delivery {
         hand_over.asks += 1;
         match (answer, self.status) {
             (Answer::Ended(end), _) => self.word(*end, words, context.now),
-            (Answer::NotTried(reason), Status::Unconfirmed) => {
-                self.word(End::Because(*reason), words, context.now)
-            }
-            (Answer::NotTried(reason), _) => self.go_back(hand_over, *reason, words, context.now),
             (Answer::Pending { again_after }, Status::Sending) => {
                 self.taken(hand_over, traits, *again_after, context)
             }

@@ -162,6 +162,14 @@ impl PhoneNumber {
         PhoneNumber(e164)
     }
 
+    /// A number as a carrier writes it, who may leave out the plus sign, or the 1 of the North American
+    /// plan too: to look for it among ours, not to send to it.
+    pub fn from_carrier(text: &str) -> PhoneNumber {
+        let digits: String = text.chars().filter(char::is_ascii_digit).collect();
+        let is_national = !text.trim_start().starts_with('+') && digits.len() == 10;
+        PhoneNumber(format!("+{}{digits}", if is_national { "1" } else { "" }))
+    }
+
     /// The whole number. For carriers, storage and the caller; never for a log line.
     pub fn e164(&self) -> &str {
         &self.0
@@ -325,6 +333,21 @@ mod tests {
         ] {
             assert_eq!(ranges(&[text]).is_ok(), is_range, "{text}");
         }
+    }
+
+    #[test]
+    fn a_number_is_known_however_a_carrier_writes_it() {
+        for text in [
+            "+12125550123",
+            "12125550123",
+            "2125550123",
+            " +1 (212) 555-0123",
+        ] {
+            let number = PhoneNumber::from_carrier(text);
+            assert_eq!(number.e164(), "+12125550123", "{text}");
+        }
+        let abroad = PhoneNumber::from_carrier("+442079460123");
+        assert_eq!(abroad.e164(), "+442079460123");
     }
 
     #[test]

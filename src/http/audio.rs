@@ -38,6 +38,14 @@ const GOOD_AFTER_END: std::time::Duration = std::time::Duration::from_secs(3_600
 #[derive(Clone)]
 pub struct Downloads(Arc<Semaphore>);
 
+impl Downloads {
+    /// None where no turn comes in time.
+    async fn turn(&self) -> Option<OwnedSemaphorePermit> {
+        let turn = self.0.clone().acquire_owned();
+        tokio::time::timeout(TURN_WITHIN, turn).await.ok()?.ok()
+    }
+}
+
 impl Default for Downloads {
     fn default() -> Downloads {
         Downloads(Arc::new(Semaphore::new(DOWNLOADS_MAX)))
@@ -60,8 +68,7 @@ pub async fn audio(
     let Some(expiry) = public.links.expiry(id, &file) else {
         return stranger();
     };
-    let turn = public.downloads.0.clone().acquire_owned();
-    let Ok(Ok(permit)) = tokio::time::timeout(TURN_WITHIN, turn).await else {
+    let Some(permit) = public.downloads.turn().await else {
         return come_again();
     };
     let find = move |tx: &mut dyn Tx| find(tx, id, expiry);
@@ -290,6 +297,20 @@ mod tests {
             .collect();
         let answer = answer(&audio(), &Method::GET, &map);
         (answer.status.as_u16(), answer.range)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn sixty_four_downloads_run_at_once_and_one_more_waits_ten_seconds() {
+        let downloads = Downloads::default();
+        let mut running = Vec::new();
+        for at in 1..=64 {
+            running.push(downloads.turn().await.unwrap_or_else(|| panic!("{at}")));
+        }
+        let before = tokio::time::Instant::now();
+        assert!(downloads.turn().await.is_none());
+        assert_eq!(before.elapsed(), Duration::from_secs(10));
+        running.pop();
+        assert!(downloads.turn().await.is_some());
     }
 
     #[test]

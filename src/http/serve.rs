@@ -80,3 +80,57 @@ async fn serve_one(stream: TcpStream, routes: Router, mut stop: watch::Receiver<
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    async fn served() -> (std::net::SocketAddr, watch::Sender<bool>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let addr = listener.local_addr().expect("bound");
+        let (stop, stopped) = watch::channel(false);
+        let routes = Router::new().route("/", axum::routing::get(|| async { "here" }));
+        tokio::spawn(serve_public(routes, listener, stopped));
+        (addr, stop)
+    }
+
+    /// The status that a request's head of so many bytes is answered with.
+    async fn answer(stream: &mut TcpStream, bytes: usize) -> String {
+        let start = "GET / HTTP/1.1\r\nhost: x\r\nx-more: ";
+        let more = "x".repeat(bytes - start.len() - 4);
+        let head = format!("{start}{more}\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.expect("written");
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).await.expect("an answer");
+        String::from_utf8_lossy(&answer[9..]).into_owned()
+    }
+
+    #[tokio::test]
+    async fn a_head_may_have_16_kib() {
+        let (addr, _stop) = served().await;
+        for (bytes, status) in [(16_383, "200"), (16_384, "200"), (16_385, "431")] {
+            let mut stream = TcpStream::connect(addr).await.expect("connected");
+            assert_eq!(answer(&mut stream, bytes).await, status, "{bytes}");
+        }
+    }
+
+    #[tokio::test]
+    async fn one_connection_more_than_512_is_served_when_another_ends() {
+        let (addr, _stop) = served().await;
+        let mut open = Vec::new();
+        for _ in 0..CONNECTIONS_MAX {
+            let mut stream = TcpStream::connect(addr).await.expect("connected");
+            assert_eq!(answer(&mut stream, 100).await, "200");
+            open.push(stream);
+        }
+        let mut more = TcpStream::connect(addr).await.expect("connected");
+        let mut answered = Box::pin(answer(&mut more, 100));
+        // It can't be answered however long one looks.
+        let early = tokio::time::timeout(Duration::from_millis(100), answered.as_mut());
+        assert!(early.await.is_err());
+        open.pop();
+        assert_eq!(answered.await, "200");
+    }
+}

@@ -162,37 +162,10 @@ fn match_event(tx: &mut dyn Tx, carrier: &str, event: &Event) -> Result<(Option<
         return Ok((None, false));
     };
     let since = tx.now()?.minus(OPEN_FOR);
-    let recipient = PhoneNumber::from_stored(e164(recipient));
+    let recipient = PhoneNumber::from_carrier(recipient);
     let mut open = tx.open_hand_overs(carrier, &recipient, since)?;
     match open.len() {
         1 => Ok((open.pop(), false)),
         _ => Ok((None, false)),
-    }
-}
-
-/// As our numbers are stored: carriers of the North American plan leave out the plus sign, or the 1 too.
-fn e164(text: &str) -> String {
-    let digits: String = text.chars().filter(char::is_ascii_digit).collect();
-    match (text.trim_start().starts_with('+'), digits.len()) {
-        (false, 10) => format!("+1{digits}"),
-        _ => format!("+{digits}"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_number_is_read_however_a_carrier_writes_it() {
-        for text in [
-            "+12125550123",
-            "12125550123",
-            "2125550123",
-            " +1 (212) 555-0123",
-        ] {
-            assert_eq!(e164(text), "+12125550123", "{text}");
-        }
-        assert_eq!(e164("+442079460123"), "+442079460123");
     }
 }

@@ -191,8 +191,7 @@ impl Asking {
             match answer {
                 Answer::NoAnswer => all_deny = false,
                 Answer::NeverReceived => {}
-                // It took it and did not try; that says nothing about later hand-overs.
-                Answer::NotTried(_) => self.void(&hand_over).await?,
+                // It said that it did not try; that says nothing about later hand-overs.
                 Answer::Ended(End::Because(_)) | Answer::Pending { .. } if hand_over.is_void => {}
                 Answer::Ended(_) | Answer::Pending { .. } => {
                     let (delivering, held) = (self.delivering.clone(), delivery.clone());
@@ -212,20 +211,6 @@ impl Asking {
             return unless_changed(released, Found::NeverReceived);
         }
         Ok(Found::NeverReceived)
-    }
-
-    /// What the carrier did not try is not handed over again under the same key. One that the backup does
-    /// not have needs no note.
-    async fn void(&self, hand_over: &HandOver) -> Result<()> {
-        let id = hand_over.id;
-        let void = move |tx: &mut dyn Tx| {
-            if let Some(mut known) = tx.find_hand_over(id)? {
-                known.is_void = true;
-                tx.save_hand_over(&known)?;
-            }
-            Ok(())
-        };
-        self.store.write(void).await
     }
 
     /// No answer from a carrier that can't be asked, or that has been silent for long.

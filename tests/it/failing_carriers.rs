@@ -5,18 +5,18 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
-use ringless::domain::attempt::Outcome;
+use ringless::domain::attempt::{Answer, Outcome};
 use ringless::domain::breaker::FAILURES_TO_TRIP;
 use ringless::domain::failure::FailureReason;
 use ringless::domain::room::Room;
-use ringless::domain::status::Status;
+use ringless::domain::status::{End, Status};
 use ringless::domain::telephony::{Pause, PauseReason};
 use ringless::ops::setups::SetupChange;
 
 use crate::fair_queue::{change, resume, setup};
 use crate::support::Engine;
 use crate::support::data::Scene;
-use crate::support::scripted::{NEITHER, Scripted};
+use crate::support::scripted::{ASKABLE, NEITHER, Scripted};
 
 crate::on_both_databases!(
     a_carrier_that_fails_again_and_again_is_left_alone_and_tried_now_and_then,
@@ -24,6 +24,7 @@ crate::on_both_databases!(
     resuming_tries_a_failing_carrier_at_once,
     one_message_that_fails_again_and_again_trips_nothing,
     a_fault_of_the_account_pauses_the_setup_until_it_is_resumed,
+    a_fault_of_the_account_that_ends_a_voicemail_pauses_the_setup_too,
     other_carriers_end_a_pause,
 );
 
@@ -175,6 +176,25 @@ async fn a_fault_of_the_account_pauses_the_setup_until_it_is_resumed(engine: Eng
             assert_eq!(scene.get(id).await.status, Status::Delivered);
         }
     }
+}
+
+async fn a_fault_of_the_account_that_ends_a_voicemail_pauses_the_setup_too(engine: Engine) {
+    let funds = End::Because(FailureReason::InsufficientFunds);
+    let taken = [Outcome::Taken { ask_after: None }];
+    let carrier = Scripted::new(ASKABLE, taken).answering([Answer::Ended(funds)]);
+    let scene = Scene::new(engine, carrier).await;
+    let id = scene.accept("+12125550100").await;
+    scene.work().await;
+    assert_eq!(scene.get(id).await.status, Status::Sent);
+    scene.advance_seconds(1_000);
+    scene.work().await;
+    assert_eq!(scene.carrier.asked(), 1);
+    assert_eq!(scene.get(id).await.status, Status::Failed);
+    let pause = setup(&scene).await.pause.unwrap();
+    assert_eq!(pause.reason, PauseReason::InsufficientFunds);
+    let behind = scene.accept("+12125550101").await;
+    scene.work().await;
+    assert_eq!(scene.get(behind).await.status, Status::Accepted);
 }
 
 async fn other_carriers_end_a_pause(engine: Engine) {

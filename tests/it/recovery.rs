@@ -8,11 +8,13 @@ use ringless::domain::attempt::{Answer, Outcome};
 use ringless::domain::failure::FailureReason;
 use ringless::domain::ids::{HandOverId, VoicemailId};
 use ringless::domain::status::{End, Status};
+use ringless::domain::word::{Said, Word as Spoken};
 use ringless::ops::recover::{self, Asked, Asking, NeverReceived, Word};
 use ringless::ops::setups;
-use ringless::storage::RestoredCounts;
+use ringless::storage::{RestoredCounts, Tx};
 
 use crate::delivery_in_doubt::begin_one;
+use crate::fair_queue::resume;
 use crate::support::Engine;
 use crate::support::data::{Scene, WORKSPACE};
 use crate::support::scripted::{ASKABLE, NEITHER, REPEATABLE, Scripted};
@@ -306,22 +308,28 @@ async fn a_doubt_from_before_the_backup_ends_with_the_decision(engine: Engine) {
 }
 
 async fn what_the_carrier_did_not_try_is_sent_under_a_new_key(engine: Engine) {
-    let not_tried = Answer::NotTried(FailureReason::InsufficientFunds);
-    let carrier = Scripted::new(ASKABLE, []).answering([not_tried]);
-    let scene = Scene::new(engine, carrier).await;
+    let funds = FailureReason::InsufficientFunds;
+    let answer = Answer::Ended(End::Because(funds));
+    let scene = Scene::new(engine, Scripted::new(ASKABLE, []).answering([answer])).await;
     let id = scene.accept("+12125550100").await;
     let task = scene.claim_one().await;
-    begin_one(&scene, &task).await;
+    let plan = begin_one(&scene, &task).await;
+    // Said by the carrier itself, before the backup was taken.
+    let word = Spoken::of(Said::NotTried(funds));
+    let delivering = scene.runner().delivering.clone();
+    let hear = move |tx: &mut dyn Tx| {
+        ringless::ops::deliver::hear(tx, &delivering, &plan.begun.hand_over, &word, 0.5)
+    };
+    scene.test.store.write(hear).await.unwrap();
     recover::hold(&scene.test.store).await.unwrap();
     let release = asking(&scene, NeverReceived::Release);
     let asked = recover::ask(&release, |_| {}).await.unwrap();
     assert_eq!(asked.never_received, 1);
+    resume(&scene).await;
     scene.work().await;
     let voicemail = scene.get(id).await;
     assert_eq!(voicemail.status, Status::Delivered);
     let given = scene.carrier.given();
     assert_eq!(given.len(), 1);
     assert_eq!(given[0].hand_over_id, HandOverId::derive(id, "vendor", 2));
-    let is_over = |attempt: &ringless::domain::attempt::Attempt| attempt.end_time.is_some();
-    assert!(voicemail.attempts.iter().all(is_over));
 }

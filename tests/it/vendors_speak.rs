@@ -228,7 +228,9 @@ async fn a_callback_that_names_another_number_is_not_believed(engine: Engine) {
     let url = callback_url(&vendor.desk).await;
     let body = |number: &str| json!({"status": "delivered", "sent_to": number}).to_string();
     post(&url, "application/json", body("12125550199")).await;
-    assert_eq!(app.get(&id).await.status(), Status::Sent);
+    let voicemail = app.get(&id).await;
+    assert_eq!(voicemail.status(), Status::Sent);
+    assert_eq!(voicemail.attempts[0].carrier_code, "");
     post(&url, "application/json", body("(212) 555-0123")).await;
     assert_eq!(app.get(&id).await.status(), Status::Delivered);
 }

@@ -216,3 +216,32 @@ fn other_events_of_the_account_say_nothing() {
     let word = read_event(receipt.as_bytes()).expect("readable").word;
     assert_eq!(word.said, Said::Ended(End::Delivered));
 }
+
+#[test]
+fn an_event_is_known_by_an_id_of_at_most_256_bytes() {
+    let now = Time::from_micros(1_000_000_000_000);
+    for (length, is_read) in [(255, true), (256, true), (257, false)] {
+        let body = EVENT.replace("e-1", &"e".repeat(length));
+        let event = account(&["new"]).read_webhook(&signed("new", "1000000", &body), now);
+        assert_eq!(event.is_ok(), is_read, "{length}");
+    }
+}
+
+#[test]
+fn four_signing_secrets_may_be_good_at_the_same_time() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("secret");
+    std::fs::write(&path, "sesame").expect("writable");
+    let source = format!("{{ file = '{}' }}", path.display());
+    let place = Place {
+        data_dir: folder.path().to_owned(),
+        has_public_url: true,
+        call_timeout: Duration::from_secs(30),
+    };
+    for (count, is_good) in [(3, true), (4, true), (5, false)] {
+        let secrets = format!("{source}, ").repeat(count);
+        let text = format!("key = {source}\nsecret = {source}\nsigning_secrets = [{secrets}]");
+        let opened = open(&place, toml::from_str(&text).expect("TOML"));
+        assert_eq!(opened.is_ok(), is_good, "{count}");
+    }
+}

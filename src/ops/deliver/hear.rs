@@ -2,8 +2,7 @@
 
 use super::Delivering;
 use super::claim::refused;
-use super::record::pause_where_due;
-use super::request::forget_upload_where_due;
+use super::record::note_reason;
 use crate::domain::attempt::{Attempt, OutcomeKind};
 use crate::domain::delivery::{Context, Delivery, HandOver, Others};
 use crate::domain::phone::last_ten;
@@ -45,17 +44,16 @@ pub fn hear(
         is_current: last.as_ref().is_some_and(|last| last.id == hand_over.id),
         is_void: hand_over.is_void,
     };
-    let said = match names_another(&delivery, word) {
-        true => Said::Unheard,
-        false => word.said,
-    };
-    let effect = effect(delivery.status, delivery.failure_reason, said, about);
-    if !matches!(said, Said::Unheard | Said::Nothing) {
+    if names_another(&delivery, word) {
+        return Ok(Heard::Kept);
+    }
+    let effect = effect(delivery.status, delivery.failure_reason, word.said, about);
+    if !matches!(word.said, Said::Unheard | Said::Nothing) {
         hand_over.name(&word.words);
     }
     let attempt = tx.last_attempt(&hand_over)?;
     if let Some(attempt) = &attempt {
-        note(tx, &delivery, attempt.clone(), word, said, effect)?;
+        note(tx, &delivery, attempt.clone(), word, effect)?;
     }
     match effect {
         Effect::Contradict => return Ok(Heard::Contradicts),
@@ -82,20 +80,13 @@ pub fn hear(
         .map_err(refused)?;
     tx.save_delivery(Guard::of(&delivery), &after)?;
     tx.save_hand_over(&hand_over)?;
-    match effect {
-        Effect::GoBack(reason) => {
-            let began = attempt.map_or(hand_over.create_time, |attempt| attempt.start_time);
-            pause_where_due(tx, &after, &hand_over.carrier, Some(reason), began)?;
-        }
-        Effect::End(end) => {
-            let (carrier, audio) = (&hand_over.carrier, after.audio_id);
-            forget_upload_where_due(tx, delivering, carrier, audio, end.reason())?;
-            // It ended by a fault of our account, and so would all others.
-            let began = attempt.map_or(hand_over.create_time, |attempt| attempt.start_time);
-            pause_where_due(tx, &after, &hand_over.carrier, end.reason(), began)?;
-        }
-        Effect::Take | Effect::Keep | Effect::Contradict => {}
-    }
+    let reason = match effect {
+        Effect::GoBack(reason) => Some(reason),
+        Effect::End(end) => end.reason(),
+        Effect::Take | Effect::Keep | Effect::Contradict => None,
+    };
+    let began = attempt.map_or(hand_over.create_time, |attempt| attempt.start_time);
+    note_reason(tx, delivering, &after, &hand_over.carrier, reason, began)?;
     Ok(Heard::Moved(Box::new(after)))
 }
 
@@ -112,18 +103,17 @@ fn note(
     delivery: &Delivery,
     mut attempt: Attempt,
     word: &Word,
-    said: Said,
     effect: Effect,
 ) -> Result<()> {
-    if word.cost.is_some() && !matches!(said, Said::Unheard | Said::Nothing) {
+    if word.cost.is_some() && !matches!(word.said, Said::Unheard | Said::Nothing) {
         attempt.cost.clone_from(&word.cost);
     }
     match effect {
-        Effect::Contradict => attempt.late_outcome = late_text(word, said),
+        Effect::Contradict => attempt.late_outcome = late_text(word),
         Effect::End(end) => attempt.hear(&word.words, end.reason()),
         Effect::GoBack(reason) => attempt.hear(&word.words, Some(reason)),
         Effect::Take => attempt.hear(&word.words, None),
-        Effect::Keep => keep(&mut attempt, delivery, word, said),
+        Effect::Keep => keep(&mut attempt, delivery, word),
     }
     let moves = matches!(effect, Effect::End(_) | Effect::GoBack(_) | Effect::Take);
     if moves && attempt.end_time.is_none() {
@@ -140,14 +130,14 @@ fn note(
 }
 
 /// After an end a repeat changes nothing, and neither does a probe at any time.
-fn keep(attempt: &mut Attempt, delivery: &Delivery, word: &Word, said: Said) {
-    if !delivery.status.is_end() && said != Said::Nothing && !word.words.is_empty() {
+fn keep(attempt: &mut Attempt, delivery: &Delivery, word: &Word) {
+    if !delivery.status.is_end() && word.said != Said::Nothing && !word.words.is_empty() {
         attempt.hear(&word.words, None);
     }
 }
 
-fn late_text(word: &Word, said: Said) -> String {
-    let what = match said {
+fn late_text(word: &Word) -> String {
+    let what = match word.said {
         Said::Ended(end) => end.status().as_str(),
         other => other.as_str(),
     };

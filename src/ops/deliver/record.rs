@@ -72,7 +72,7 @@ pub fn record_outcome(
         Ok(()) => {
             tx.end_attempt(before.voicemail_id, plan.attempt_number, &end)?;
             tx.save_hand_over(&hand_over)?;
-            note_reason(tx, delivering, plan, outcome)?;
+            note_failure(tx, delivering, plan, outcome)?;
             Ok(Recorded::Moved(Box::new(after)))
         }
         // The lease was lost, or a word of the carrier ended it meanwhile.
@@ -142,8 +142,7 @@ fn others(
     )
 }
 
-/// What a call's failure means beyond its own voicemail.
-fn note_reason(
+fn note_failure(
     tx: &mut dyn Tx,
     delivering: &Delivering,
     plan: &CallPlan,
@@ -151,14 +150,26 @@ fn note_reason(
 ) -> Result<()> {
     let (begun, reason) = (&plan.begun, outcome.failure_reason());
     let carrier = &begun.hand_over.carrier;
-    pause_where_due(tx, &begun.delivery, carrier, reason, begun.now)?;
-    forget_upload_where_due(tx, delivering, carrier, begun.delivery.audio_id, reason)
+    note_reason(tx, delivering, &begun.delivery, carrier, reason, begun.now)
+}
+
+/// What a failure means beyond its own voicemail. `began`: when the call began that it is about.
+pub(super) fn note_reason(
+    tx: &mut dyn Tx,
+    delivering: &Delivering,
+    delivery: &Delivery,
+    carrier: &str,
+    reason: Option<FailureReason>,
+    began: Time,
+) -> Result<()> {
+    pause_where_due(tx, delivery, carrier, reason, began)?;
+    forget_upload_where_due(tx, delivering, carrier, delivery.audio_id, reason)
 }
 
 /// A fault of our account is every message's: the setup's queue stops. Word about a call that began
 /// before the setup was last changed (resumed, above all) may be about what has been mended since: the
 /// next call finds out.
-pub(super) fn pause_where_due(
+fn pause_where_due(
     tx: &mut dyn Tx,
     delivery: &Delivery,
     carrier: &str,
@@ -213,7 +224,7 @@ fn late(
     let attempts = tx.find_attempts(id)?;
     let was_open = tx.end_attempt(id, plan.attempt_number, end)?;
     if was_open {
-        note_reason(tx, delivering, plan, outcome)?;
+        note_failure(tx, delivering, plan, outcome)?;
     } else {
         let mut same = (attempts.iter()).filter(|attempt| attempt.number == plan.attempt_number);
         if let Some(known) = same.next()
@@ -353,9 +364,7 @@ pub fn record_answer(
         chance,
         others: match answer {
             Answer::NeverReceived => others(tx, delivering, before, hand_over)?,
-            Answer::Ended(_) | Answer::NotTried(_) | Answer::Pending { .. } | Answer::NoAnswer => {
-                Others::None
-            }
+            Answer::Ended(_) | Answer::Pending { .. } | Answer::NoAnswer => Others::None,
         },
     };
     let (mut after, mut hand_over) = (before.clone(), hand_over.clone());
@@ -366,14 +375,12 @@ pub fn record_answer(
     match tx.save_delivery(Guard::of(before), &after) {
         Ok(()) => {
             tx.save_hand_over(&hand_over)?;
-            note_answer(tx, &hand_over, answer, words)?;
-            if let Answer::NotTried(reason) = answer {
-                let began = tx.last_attempt(&hand_over)?.map_or(now, |it| it.start_time);
-                pause_where_due(tx, before, &hand_over.carrier, Some(*reason), began)?;
-            }
+            note_answer(tx, delivering, &after, &hand_over, (answer, words))?;
             Ok(Recorded::Moved(Box::new(after)))
         }
-        Err(Error::Guard { .. }) => late_answer(tx, plan, answer, words, (traits, context)),
+        Err(Error::Guard { .. }) => {
+            late_answer(tx, delivering, plan, (answer, words), (traits, context))
+        }
         Err(error) => Err(error.into()),
     }
 }
@@ -381,29 +388,37 @@ pub fn record_answer(
 /// How it ended, in the carrier's words, stands beside the call that it is about.
 fn note_answer(
     tx: &mut dyn Tx,
+    delivering: &Delivering,
+    delivery: &Delivery,
     hand_over: &HandOver,
-    answer: &Answer,
-    words: &CarrierWords,
+    (answer, words): (&Answer, &CarrierWords),
 ) -> Result<()> {
-    let reason = match answer {
-        Answer::Ended(end) => end.reason(),
-        Answer::NotTried(reason) => Some(*reason),
-        Answer::Pending { .. } | Answer::NeverReceived | Answer::NoAnswer => return Ok(()),
+    let Answer::Ended(end) = answer else {
+        return Ok(());
     };
+    let mut began = hand_over.create_time;
     if let Some(mut attempt) = tx.last_attempt(hand_over)? {
-        attempt.hear(words, reason);
+        began = attempt.start_time;
+        attempt.hear(words, end.reason());
         tx.save_words(hand_over.voicemail_id, &attempt)?;
     }
-    Ok(())
+    note_reason(
+        tx,
+        delivering,
+        delivery,
+        &hand_over.carrier,
+        end.reason(),
+        began,
+    )
 }
 
 /// Somebody else knows better by now, and a carrier that can be asked can be asked again: but nobody
 /// asks about an UNCONFIRMED one any more, so how it ended settles it.
 fn late_answer(
     tx: &mut dyn Tx,
+    delivering: &Delivering,
     plan: &QuestionPlan,
-    answer: &Answer,
-    words: &CarrierWords,
+    (answer, words): (&Answer, &CarrierWords),
     (traits, context): (DoubtTraits, Context<'_>),
 ) -> Result<Recorded> {
     let before = &plan.begun.delivery;
@@ -419,6 +434,6 @@ fn late_answer(
         .record_answer(&mut hand_over, answer, words, traits, context)
         .map_err(refused)?;
     tx.save_delivery(guard, &current)?;
-    note_answer(tx, &hand_over, answer, words)?;
+    note_answer(tx, delivering, &current, &hand_over, (answer, words))?;
     Ok(Recorded::Moved(Box::new(current)))
 }

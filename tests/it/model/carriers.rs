@@ -153,7 +153,6 @@ impl Truth {
                 Reply::Takes | Reply::TakesInVain | Reply::TakesUntried | Reply::PassingError,
                 Some(_),
             ) => Answer::Pending { again_after: None },
-            (_, Some(had)) if had.is_untried => Answer::NotTried(NO_FUNDS),
             (_, Some(had)) => Answer::Ended(had.end),
         }
     }
