@@ -25,14 +25,14 @@
 //! | another code with `status` = `failure` | SKIPPED `carrier_dnc` with `dnc`, else FAILED `carrier_unknown` |
 //! | another `status`, or `success` with another code | unheard: it changes nothing and is kept |
 
+mod webhook;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use hmac::{Hmac, Mac};
 use hyper::Method;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use sha2::Sha256;
 
 use super::drop_cowboy_v1::{CURRENCY, FEES};
 use super::http::{Ask, Reply};
@@ -63,8 +63,6 @@ const DEFAULTS: Defaults = Defaults {
 
 /// Keys are remembered for 24 h (idempotency.md); the hour is for the way, and for clocks.
 const REPEATABLE_FOR: Duration = Duration::from_secs(23 * 3_600);
-/// A signature's time may be off by this much (webhooks.md).
-const SKEW_MAX: Duration = Duration::from_secs(300);
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -266,35 +264,6 @@ impl DropCowboyV2 {
             Err((_, words)) => Err(format!("no answer: {}", words.detail)),
         }
     }
-
-    fn is_signed(&self, notice: &Notice) -> bool {
-        let Some(hex) = notice.signature.value.strip_prefix("sha256=") else {
-            return false;
-        };
-        let Some(tag) = from_hex(hex) else {
-            return false;
-        };
-        let is_by = |secret: &Secret| {
-            let mut mac = Hmac::<Sha256>::new_from_slice(secret.expose().as_bytes())
-                .expect("HMAC takes keys of any length");
-            mac.update(notice.signature.timestamp.as_bytes());
-            mac.update(b".");
-            mac.update(&notice.body);
-            // In constant time.
-            mac.verify_slice(&tag).is_ok()
-        };
-        self.signing_secrets.iter().any(is_by)
-    }
-}
-
-fn from_hex(text: &str) -> Option<Vec<u8>> {
-    if !text.is_ascii() || !text.len().is_multiple_of(2) {
-        return None;
-    }
-    (0..text.len())
-        .step_by(2)
-        .map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok())
-        .collect()
 }
 
 /// All answers but those of `/rvm` have it.
@@ -473,58 +442,18 @@ impl Carrier for DropCowboyV2 {
     }
 
     fn check_signature(&self, notice: &Notice) -> Result<(), NoticeFault> {
-        match notice.signature.version == "v1" && self.is_signed(notice) {
-            _ if self.signing_secrets.is_empty() => Err(NoticeFault::NoDoor),
-            true => Ok(()),
-            false => Err(NoticeFault::Signature),
-        }
+        webhook::check_signature(notice, &self.signing_secrets)
     }
 
     fn read_webhook(&self, notice: &Notice, now: Time) -> Result<Event, NoticeFault> {
         self.check_signature(notice)?;
-        check_time(&notice.signature.timestamp, now)?;
-        read_event(&notice.body).ok_or(NoticeFault::Unreadable)
+        webhook::check_time(&notice.signature.timestamp, now)?;
+        webhook::read_event(&notice.body).ok_or(NoticeFault::Unreadable)
     }
 
     fn check(&self, _senders: &[PhoneNumber]) -> BoxFuture<'_, Vec<Finding>> {
         Box::pin(self.look())
     }
-}
-
-fn check_time(timestamp: &str, now: Time) -> Result<(), NoticeFault> {
-    let seconds: i64 = timestamp.parse().map_err(|_| NoticeFault::Time)?;
-    let signed = Time::from_seconds_and_nanos(seconds, 0).ok_or(NoticeFault::Time)?;
-    match now.since(signed) <= SKEW_MAX && signed.since(now) <= SKEW_MAX {
-        true => Ok(()),
-        false => Err(NoticeFault::Time),
-    }
-}
-
-/// The vendor's are UUIDs.
-const EVENT_ID_BYTES_MAX: usize = 256;
-
-fn read_event(body: &[u8]) -> Option<Event> {
-    let Value::Object(mut object) = serde_json::from_slice(body).ok()? else {
-        return None;
-    };
-    let id = object.get("event_id")?.as_str()?.to_owned();
-    if id.len() > EVENT_ID_BYTES_MAX || id.contains('\0') {
-        return None;
-    }
-    let Some(Value::Object(data)) = object.remove("data") else {
-        return None;
-    };
-    let mut word = read_result(&Fields::of(data));
-    // Other events of the account, on the same hook, say nothing about a voicemail.
-    if !matches!(object.get("event").and_then(Value::as_str), Some(kind) if kind.starts_with("contact.rvm."))
-    {
-        word.said = Said::Nothing;
-    }
-    Some(Event {
-        id,
-        reference: word.words.reference.clone(),
-        word,
-    })
 }
 
 #[cfg(test)]

@@ -1,13 +1,16 @@
 //! The delivery of one voicemail: what a worker reads of it, and how each thing that can happen
 //! changes it. Pure: the store writes what comes out, guarded by what went in.
 
+mod in_doubt;
+
 use std::time::Duration;
 
 use super::attempt::{Answer, CarrierWords, Outcome};
-use super::doubt::{self, DoubtTraits};
+use super::doubt::DoubtTraits;
 use super::failure::FailureReason;
+use super::hand_over::HandOver;
 use super::ids::{
-    AudioId, HandOverId, LeaseToken, PhoneNumberId, SetupId, UseCaseId, VoicemailId, WorkspaceId,
+    AudioId, LeaseToken, PhoneNumberId, SetupId, UseCaseId, VoicemailId, WorkspaceId,
 };
 use super::phone::PhoneNumber;
 use super::report::bucket_of;
@@ -48,56 +51,6 @@ pub struct Delivery {
     /// The carrier of the last attempt; empty before the first.
     pub carrier: String,
     pub latency_bucket: Option<i16>,
-}
-
-/// A voicemail given to one carrier account.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HandOver {
-    /// Also the key that the carrier is told.
-    pub id: HandOverId,
-    pub workspace_id: WorkspaceId,
-    pub voicemail_id: VoicemailId,
-    /// From 1, over the hand-overs of the voicemail to this carrier.
-    pub number: i32,
-    pub carrier: String,
-    /// The full request; a repeat sends it byte for byte. Empty until the carrier has been given the
-    /// audio that the request names.
-    pub request: Vec<u8>,
-    /// Of the token under which the carrier speaks of it; none where it has no door to us.
-    pub token_hash: Option<[u8; 32]>,
-    /// The carrier's own id, once known.
-    pub reference: String,
-    /// Since when the outcome of one of its calls is unknown.
-    pub doubt_time: Option<Time>,
-    /// Questions asked about it so far.
-    pub asks: i32,
-    pub create_time: Time,
-    /// From 1, in the order in which hand-overs had their turns. The greatest is what the voicemail
-    /// stands at.
-    pub turn: i32,
-    /// The round (as counted by [`Delivery::tries`]) in which the carrier certainly did not take it.
-    pub refused_round: Option<i32>,
-    /// The carrier had taken it and did not try. What comes next is another hand-over, under a new key.
-    pub is_void: bool,
-}
-
-impl HandOver {
-    /// The outcome of one of its calls is unknown.
-    pub fn is_in_doubt(&self) -> bool {
-        self.doubt_time.is_some()
-    }
-
-    /// Notes what the carrier calls it.
-    pub fn name(&mut self, words: &CarrierWords) {
-        if !words.reference.is_empty() {
-            self.reference.clone_from(&words.reference);
-        }
-    }
-
-    /// A call's outcome is unknown from `now` on, or was before.
-    pub fn doubt(&mut self, now: Time) {
-        self.doubt_time.get_or_insert(now);
-    }
 }
 
 /// The waits and deadlines of delivery: configuration `[delivery]`.
@@ -314,56 +267,6 @@ impl Delivery {
         }
     }
 
-    /// A call's outcome is unknown: wait for what the carrier allows, or give up.
-    pub fn doubt(
-        &mut self,
-        hand_over: &mut HandOver,
-        traits: DoubtTraits,
-        words: &CarrierWords,
-        context: Context<'_>,
-    ) -> Result<(), Refused> {
-        hand_over.doubt(context.now);
-        match self.next_step(hand_over, traits, context) {
-            doubt::Step::Repeat | doubt::Step::Ask | doubt::Step::Wait => {
-                self.wait_in_doubt(hand_over, traits, None, context)
-            }
-            doubt::Step::GiveUp => self.give_up(words, context.now),
-        }
-    }
-
-    /// What may be done now about a hand-over in doubt.
-    pub fn next_step(
-        &self,
-        hand_over: &HandOver,
-        traits: DoubtTraits,
-        context: Context<'_>,
-    ) -> doubt::Step {
-        let since = hand_over.doubt_time.unwrap_or(context.now);
-        if context.now.since(since) >= context.rules.no_word_deadline {
-            return doubt::Step::GiveUp;
-        }
-        match doubt::next_step(traits, hand_over.create_time, context.now) {
-            doubt::Step::Wait if context.now.since(since) >= context.rules.doubt_wait => {
-                doubt::Step::GiveUp
-            }
-            step => step,
-        }
-    }
-
-    /// It may have been delivered, and nothing more can be learned.
-    pub fn give_up(&mut self, words: &CarrierWords, now: Time) -> Result<(), Refused> {
-        let detail = with_words(
-            "the hand-over broke off, and what became of it can't be learned (any more); it may have been delivered and is not sent again",
-            words,
-        );
-        self.end(
-            Event::InDoubt,
-            Some(FailureReason::CarrierAmbiguous),
-            detail,
-            now,
-        )
-    }
-
     /// The deadline passed without the carrier's word.
     pub fn no_word(&mut self, now: Time) -> Result<(), Refused> {
         let detail = format!(
@@ -498,45 +401,6 @@ impl Delivery {
             reason.as_str()
         );
         self.put_back(with_words(&why, words), wait, context.now)
-    }
-
-    /// Stay in SENDING without a lease until the next repeat or question, or until the carrier's own word
-    /// is not waited for any more.
-    pub fn wait_in_doubt(
-        &mut self,
-        hand_over: &HandOver,
-        traits: DoubtTraits,
-        wait: Option<Duration>,
-        context: Context<'_>,
-    ) -> Result<(), Refused> {
-        match self.next_step(hand_over, traits, context) {
-            doubt::Step::GiveUp => return self.give_up(&CarrierWords::default(), context.now),
-            doubt::Step::Wait => {
-                let since = hand_over.doubt_time.unwrap_or(context.now);
-                self.status_detail = "the outcome of the hand-over is unknown; the carrier's own word is waited for, and it is not sent again".to_owned();
-                self.lease_token = None;
-                self.next_time = Some(since.plus(context.rules.doubt_wait));
-                return Ok(());
-            }
-            doubt::Step::Repeat | doubt::Step::Ask => {}
-        }
-        let calls = self.attempt_count.max(1).unsigned_abs() + hand_over.asks.unsigned_abs();
-        let last = u32::try_from(context.rules.retry.waits.len()).unwrap_or(u32::MAX);
-        // The carrier's own wish may lengthen our wait and not shorten it: there is no bound of repeats
-        // in doubt but the growing waits between them.
-        let ours = context
-            .rules
-            .retry
-            .wait(calls.min(last), None, context.chance);
-        let wished = wait.map(|wait| wait.min(retry::CARRIER_WAIT_MAX));
-        let wait = ours
-            .unwrap_or(context.rules.no_sender_wait)
-            .max(wished.unwrap_or_default());
-        self.status_detail =
-            "the outcome of the hand-over is unknown; the carrier is asked, or sent the same request under the same key".to_owned();
-        self.lease_token = None;
-        self.next_time = Some(context.now.plus(wait));
-        Ok(())
     }
 
     /// SENT: the next question where the carrier can be asked, at the latest the deadline.

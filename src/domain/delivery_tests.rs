@@ -1,4 +1,6 @@
 use super::*;
+use crate::domain::doubt::Step;
+use crate::domain::ids::HandOverId;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -421,8 +423,8 @@ fn the_deadline_of_a_doubt_begins_with_the_doubt() {
     assert_eq!(delivery.status, Status::Sending);
     let end = late.plus(rules.no_word_deadline);
     let step = |now| delivery.next_step(&hand_over, ASKABLE, context(&rules, now));
-    assert_eq!(step(end.minus(Duration::from_micros(1))), doubt::Step::Ask);
-    assert_eq!(step(end), doubt::Step::GiveUp);
+    assert_eq!(step(end.minus(Duration::from_micros(1))), Step::Ask);
+    assert_eq!(step(end), Step::GiveUp);
 }
 
 #[test]

@@ -6,6 +6,7 @@ pub mod breaker;
 pub mod delivery;
 pub mod doubt;
 pub mod failure;
+pub mod hand_over;
 pub mod ids;
 pub mod labels;
 pub mod links;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::deliver::{Delivering, Heard, hear};
 use super::error::Result;
 use crate::carrier::{Carrier, Event, Notice};
-use crate::domain::delivery::HandOver;
+use crate::domain::hand_over::HandOver;
 use crate::domain::phone::PhoneNumber;
 use crate::domain::word::Said;
 use crate::storage::{NewCallback, Tx, UnreadCallback};

@@ -440,15 +440,19 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_second_owner_of_a_sqlite_file_is_refused() {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let options = StoreOptions {
-            url: DatabaseUrl::Sqlite(folder.path().join("deep/er/ringless.db")),
+    fn options(file: PathBuf) -> StoreOptions {
+        StoreOptions {
+            url: DatabaseUrl::Sqlite(file),
             connections: 2,
             connection_age_max: Duration::from_secs(600),
             clock: Clock::Database,
-        };
+        }
+    }
+
+    #[test]
+    fn a_second_owner_of_a_sqlite_file_is_refused() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let options = options(folder.path().join("deep/er/ringless.db"));
         let first = Store::open(&options).expect("nobody has it");
         let refused = Store::open(&options).err().expect("the first has it");
         assert!(
@@ -457,10 +461,18 @@ mod tests {
                 .contains("another process has the database"),
             "{refused}"
         );
-        assert!(Store::open_beside(&options).is_err(), "nobody has made it");
-        std::fs::write(folder.path().join("deep/er/ringless.db"), "").expect("writable");
-        assert!(Store::open_beside(&options).is_ok());
         drop(first);
         assert!(Store::open(&options).is_ok());
+    }
+
+    #[test]
+    fn a_sqlite_file_is_looked_at_beside_its_owner_and_never_made_for_that() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let options = options(folder.path().join("ringless.db"));
+        assert!(Store::open_beside(&options).is_err(), "nobody has made it");
+        // An owner's pool makes the file in its own time; here it is there before.
+        std::fs::write(folder.path().join("ringless.db"), "").expect("writable");
+        let _owner = Store::open(&options).expect("nobody has it");
+        assert!(Store::open_beside(&options).is_ok());
     }
 }

@@ -1,3 +1,7 @@
+use hmac::{Hmac, Mac};
+use sha2::Sha256;
+
+use super::webhook::read_event;
 use super::*;
 use crate::carrier::http::{Client, Limits};
 use crate::carrier::notice::Signature;

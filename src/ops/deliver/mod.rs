@@ -22,8 +22,9 @@ use std::time::Duration;
 
 use super::error::Result;
 use crate::carrier::Registry;
-use crate::domain::delivery::{Delivery, HandOver, Rules};
+use crate::domain::delivery::{Delivery, Rules};
 use crate::domain::doubt::DoubtTraits;
+use crate::domain::hand_over::HandOver;
 use crate::domain::links::Doors;
 use crate::domain::phone::PhoneNumber;
 use crate::domain::telephony::Setup;

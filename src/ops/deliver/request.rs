@@ -3,8 +3,9 @@
 use super::Delivering;
 use super::begin::CallPlan;
 use crate::carrier::{AudioWay, Carrier, Message, Particulars};
-use crate::domain::delivery::{Delivery, HandOver};
+use crate::domain::delivery::Delivery;
 use crate::domain::failure::FailureReason;
+use crate::domain::hand_over::HandOver;
 use crate::domain::ids::{AudioId, HandOverId};
 use crate::domain::time::Time;
 use crate::ops::error::{OpError, Result};

@@ -11,7 +11,7 @@ use super::super::{
 use super::Session;
 use super::rows::{AttemptRow, AudioRow, HandOverRow, status};
 use crate::domain::attempt::Attempt;
-use crate::domain::delivery::HandOver;
+use crate::domain::hand_over::HandOver;
 use crate::domain::ids::{AudioId, HandOverId, VoicemailId};
 use crate::domain::phone::PhoneNumber;
 use crate::domain::status::Status;

@@ -8,8 +8,9 @@ use super::super::{
 };
 use crate::domain::attempt::{Attempt, OutcomeKind};
 use crate::domain::breaker::Breaker;
-use crate::domain::delivery::{Delivery, HandOver};
+use crate::domain::delivery::Delivery;
 use crate::domain::failure::FailureReason;
+use crate::domain::hand_over::HandOver;
 use crate::domain::ids::WorkspaceId;
 use crate::domain::phone::PhoneNumber;
 use crate::domain::status::Status;

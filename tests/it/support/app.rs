@@ -44,10 +44,13 @@ impl TestApp {
         TestApp::start_on(TestDatabase::new(engine), file).await
     }
 
-    pub async fn start_on(database: TestDatabase, file: &str) -> TestApp {
-        let data = tempfile::tempdir().unwrap();
-        let clock = ManualClock::new(Time::from_micros(START_US));
-        let config = config(&database, data.path(), file);
+    /// By these settings, with no use case or setup at hand.
+    pub async fn run(
+        config: Config,
+        database: TestDatabase,
+        clock: ManualClock,
+        data: tempfile::TempDir,
+    ) -> TestApp {
         let running = Running::start(config, Clock::Manual(clock.clone()))
             .await
             .unwrap();
@@ -56,7 +59,7 @@ impl TestApp {
             .connect()
             .await
             .unwrap();
-        let mut app = TestApp {
+        TestApp {
             running,
             database,
             clock,
@@ -64,7 +67,14 @@ impl TestApp {
             channel,
             use_case_id: String::new(),
             setup_id: String::new(),
-        };
+        }
+    }
+
+    pub async fn start_on(database: TestDatabase, file: &str) -> TestApp {
+        let data = tempfile::tempdir().unwrap();
+        let clock = ManualClock::new(Time::from_micros(START_US));
+        let config = config(&database, data.path(), file);
+        let mut app = TestApp::run(config, database, clock, data).await;
         let listed = app
             .use_cases()
             .list_use_cases(pb::ListUseCasesRequest::default())

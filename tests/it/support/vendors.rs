@@ -4,13 +4,11 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ringless::app::Running;
 use ringless::carrier::Carrier;
-use ringless::clock::{Clock, ManualClock};
+use ringless::clock::ManualClock;
 use ringless::config::{Config, FileConfig, Overrides};
 use ringless::domain::time::Time;
 use ringless::grpc::pb;
-use tonic::transport::Channel;
 
 use super::app::TestApp;
 use super::{Engine, START_US, TestDatabase};
@@ -166,23 +164,7 @@ impl Stage {
         let database = TestDatabase::new(self.engine);
         let config = self.config(&database);
         let names = self.names.clone();
-        let running = Running::start(config, Clock::Manual(self.clock.clone()))
-            .await
-            .unwrap();
-        let channel = Channel::from_shared(format!("http://{}", running.grpc_addr()))
-            .unwrap()
-            .connect()
-            .await
-            .unwrap();
-        let mut app = TestApp {
-            running,
-            database,
-            clock: self.clock,
-            data: self.data,
-            channel,
-            use_case_id: String::new(),
-            setup_id: String::new(),
-        };
+        let mut app = TestApp::run(config, database, self.clock, self.data).await;
         app.setup_id = app.new_setup(&names).await;
         app.use_case_id = app.new_use_case("Reminders", None).await.unwrap();
         app
@@ -265,6 +247,20 @@ impl TestApp {
     pub async fn sent_to(&self, recipient: &str, status: pb::VoicemailStatus) -> pb::Voicemail {
         let id = self.send_to(recipient).await;
         self.wait_for(&id, status).await
+    }
+
+    /// Looks until so many attempts have ended.
+    pub async fn wait_for_attempts(&self, id: &str, count: usize) -> pb::Voicemail {
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+        loop {
+            let voicemail = self.get(id).await;
+            let ended = voicemail.attempts.iter().filter(|it| it.end_time.is_some());
+            if ended.count() >= count {
+                return voicemail;
+            }
+            assert!(tokio::time::Instant::now() < deadline, "{voicemail:?}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 
     pub async fn setup(&self) -> pb::Setup {
