@@ -86,6 +86,7 @@ impl Running {
         let (mut servers, mut worker, mut watchers) =
             (JoinSet::new(), JoinSet::new(), JoinSet::new());
 
+        let gates = Arc::new(config.gates());
         let accept = config.accept;
         let uploads = Uploads::new(
             accept.upload_memory_bytes,
@@ -95,7 +96,7 @@ impl Running {
         let api = Arc::new(Api::new(ApiParts {
             store: store.clone(),
             registry: registry.clone(),
-            numbers: config.numbers.clone(),
+            gates: gates.clone(),
             accept,
             uploads: uploads.clone(),
             page_tokens: PageTokens::new(keys.page_tokens),
@@ -138,6 +139,7 @@ impl Running {
         let delivering = Delivering {
             registry,
             rules: config.rules.clone(),
+            gates,
             lease: config.worker.lease,
             doors,
         };

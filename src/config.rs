@@ -4,6 +4,7 @@
 //! `ringless.example.toml` is the file with every key at its default; a test keeps it in step.
 
 mod file;
+mod purposes;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -11,14 +12,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use file::{
-    AcceptSection, AudioLinksSection, DeliverySection, FileConfig, NumbersSection, StorageSection,
-    WorkerSection,
+    AcceptSection, AudioLinksSection, CapSection, DeliverySection, FileConfig, NumbersSection,
+    PurposeSection, StorageSection, WorkerSection,
 };
 
 use crate::carrier::registry::{CarrierConfig, Registry, SANDBOX};
 use crate::carrier::settings::{Place, check_base_url};
 use crate::domain::delivery::Rules;
 use crate::domain::phone::PhoneRules;
+use crate::domain::profile::Profiles;
 use crate::domain::retry::Policy;
 use crate::domain::telephony::CARRIER_NAME_BYTES_MAX;
 use crate::secret::{Secret, SecretSource};
@@ -58,6 +60,8 @@ pub struct Config {
     pub caller_connections: ConnectionLimits,
     pub worker: WorkerConfig,
     pub rules: Rules,
+    /// What the operator has chosen to hold for each purpose.
+    pub profiles: Profiles,
 }
 
 /// Which parts run in this process.
@@ -193,6 +197,7 @@ impl Config {
             caller_connections: caller_connections(&file.accept)?,
             worker: worker(&file.worker)?,
             rules: rules(&file.delivery)?,
+            profiles: purposes::profiles(&file.purposes)?,
         };
         config.check_addresses()?;
         Ok(config)

@@ -29,6 +29,9 @@ pub struct FileConfig {
     pub worker: WorkerSection,
     pub delivery: DeliverySection,
     pub audio_links: AudioLinksSection,
+    /// By the purpose's name in lower case; one that is there is chosen.
+    #[serde(skip_serializing)]
+    pub purposes: BTreeMap<String, PurposeSection>,
     #[serde(skip_serializing)]
     pub carriers: BTreeMap<String, CarrierConfig>,
 }
@@ -141,6 +144,28 @@ impl Default for DeliverySection {
             no_sender_wait_seconds: rules.no_sender_wait.as_secs(),
         }
     }
+}
+
+/// What is left out is as the law's default has it.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PurposeSection {
+    pub audio_seconds_max: Option<u64>,
+    pub caps: Option<Vec<CapSection>>,
+    pub consent: Option<String>,
+    /// `["09:00", "18:00"]`.
+    pub hours: Option<[String; 2]>,
+    pub federal_hours: Option<bool>,
+    pub state_hours: Option<bool>,
+    pub margin_minutes: Option<u64>,
+    pub acknowledge: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CapSection {
+    pub max: u64,
+    pub days: u64,
 }
 
 impl FileConfig {

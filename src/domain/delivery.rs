@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::attempt::{Answer, CarrierWords, Outcome};
 use super::doubt::DoubtTraits;
 use super::failure::FailureReason;
+use super::gate::Gate;
 use super::hand_over::HandOver;
 use super::ids::{
     AudioId, LeaseToken, PhoneNumberId, SetupId, UseCaseId, VoicemailId, WorkspaceId,
@@ -51,6 +52,11 @@ pub struct Delivery {
     /// The carrier of the last attempt; empty before the first.
     pub carrier: String,
     pub latency_bucket: Option<i16>,
+    /// The gate that holds it until `next_time`.
+    pub hold_gate: Option<Gate>,
+    /// Where the caller said that the recipient is.
+    pub time_zone: Option<String>,
+    pub postal_code: Option<String>,
 }
 
 /// The waits and deadlines of delivery: configuration `[delivery]`.
@@ -107,6 +113,7 @@ impl Delivery {
         self.status = apply(self.status, Event::Claimed)?;
         self.status_detail.clear();
         self.held = false;
+        self.hold_gate = None;
         self.lease(token, until);
         Ok(())
     }
@@ -119,9 +126,42 @@ impl Delivery {
 
     /// Its time has run out before it left.
     pub fn expire(&mut self, now: Time) -> Result<(), Refused> {
-        let event = Event::Skipped(FailureReason::Expired);
-        let detail = "its expire_time passed before it could be sent".to_owned();
-        self.end(event, Some(FailureReason::Expired), detail, now)
+        let (reason, detail) = match self.hold_gate {
+            None => (
+                FailureReason::Expired,
+                "its expire_time passed before it could be sent".to_owned(),
+            ),
+            Some(gate) => (
+                gate.expires_as(),
+                format!(
+                    "its expire_time passed while the gate {gate} held it: {}",
+                    self.status_detail
+                ),
+            ),
+        };
+        self.end(Event::Skipped(reason), Some(reason), detail, now)
+    }
+
+    /// It was claimed, and a gate holds it: it is looked at again at `until`, at the latest when it expires.
+    pub fn hold(
+        &mut self,
+        gate: Gate,
+        why: String,
+        until: Time,
+        now: Time,
+    ) -> Result<(), Refused> {
+        self.put_back(why, until.since(now), now)?;
+        self.hold_gate = Some(gate);
+        // Before the first try it is due when the window opens: nobody was slow until then.
+        if gate == Gate::Window && self.attempt_count == 0 {
+            self.due_time = self.due_time.max(until.min(self.expire_time));
+        }
+        Ok(())
+    }
+
+    /// It was claimed, and a gate refuses it.
+    pub fn refuse(&mut self, reason: FailureReason, why: String, now: Time) -> Result<(), Refused> {
+        self.end(Event::Skipped(reason), Some(reason), why, now)
     }
 
     /// The caller took it back.
@@ -158,6 +198,7 @@ impl Delivery {
     /// It can't be sent by this process now; it is looked at again `wait` from now, by any.
     pub fn look_again(&mut self, why: String, wait: Duration, now: Time) {
         self.status_detail = why;
+        self.hold_gate = None;
         self.wait_until(now.plus(wait));
     }
 
@@ -451,6 +492,7 @@ impl Delivery {
         self.end_time = Some(now);
         self.next_time = None;
         self.held = false;
+        self.hold_gate = None;
         self.lease_token = None;
         Ok(())
     }

@@ -48,6 +48,9 @@ fn accepted() -> Delivery {
         attempt_count: 0,
         carrier: String::new(),
         latency_bucket: None,
+        hold_gate: None,
+        time_zone: None,
+        postal_code: None,
     }
 }
 

@@ -68,6 +68,8 @@ reasons! {
     CutOff = 35, "cut_off" => NotDelivered;
     PeerConfig = 36, "peer_config" => Failed;
     Expired = 37, "expired" => Skipped;
+    RecipientNotAllowed = 38, "recipient_not_allowed" => Skipped;
+    AudioNotAllowed = 39, "audio_not_allowed" => Skipped;
 }
 
 impl FailureReason {
@@ -117,6 +119,6 @@ mod tests {
             ));
         }
         assert_eq!(FailureReason::from_code(0), None);
-        assert_eq!(FailureReason::from_code(38), None);
+        assert_eq!(FailureReason::from_code(40), None);
     }
 }

@@ -147,11 +147,16 @@ impl PhoneRules {
         is_listed.then_some(PhoneNumber(e164))
     }
 
-    fn not_allowed(&self, country: &str) -> PhoneError {
+    /// The countries that numbers may be of, for people.
+    pub fn allowed_countries(&self) -> String {
         let allowed: Vec<&str> = self.allowed.iter().map(|r| r.as_str()).collect();
+        allowed.join(", ")
+    }
+
+    fn not_allowed(&self, country: &str) -> PhoneError {
         PhoneError::CountryNotAllowed {
             country: country.to_owned(),
-            allowed: allowed.join(", "),
+            allowed: self.allowed_countries(),
         }
     }
 }

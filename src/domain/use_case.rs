@@ -63,14 +63,27 @@ pub enum Purpose {
 }
 
 impl Purpose {
+    pub const ALL: [Purpose; 4] = [
+        Purpose::Healthcare,
+        Purpose::Informational,
+        Purpose::Marketing,
+        Purpose::Other,
+    ];
+
     pub fn from_code(code: i16) -> Option<Purpose> {
-        [
-            Purpose::Healthcare,
-            Purpose::Informational,
-            Purpose::Marketing,
-            Purpose::Other,
-        ]
-        .into_iter()
-        .find(|purpose| *purpose as i16 == code)
+        Purpose::ALL
+            .into_iter()
+            .find(|purpose| *purpose as i16 == code)
+    }
+
+    /// As the protos spell it, without its prefix; in lower case, it is the profile's name in the
+    /// configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Purpose::Healthcare => "HEALTHCARE",
+            Purpose::Informational => "INFORMATIONAL",
+            Purpose::Marketing => "MARKETING",
+            Purpose::Other => "OTHER",
+        }
     }
 }

@@ -33,6 +33,7 @@ use crate::domain::ids::WorkspaceId;
 use crate::domain::phone::PhoneRules;
 use crate::intake::Uploads;
 use crate::ops::error::{OpError, Result};
+use crate::ops::gates;
 use crate::ops::queue::QueueGauge;
 use crate::ops::send_voicemail::Accepting;
 use crate::storage::{Error, Store, Tx};
@@ -62,6 +63,7 @@ pub struct Api {
     pub workspace: WorkspaceId,
     pub registry: Registry,
     pub numbers: PhoneRules,
+    pub gates: Arc<gates::Rules>,
     pub accept: AcceptConfig,
     pub queue: QueueGauge,
     pub uploads: Uploads,
@@ -75,7 +77,7 @@ pub struct Api {
 pub struct ApiParts {
     pub store: Store,
     pub registry: Registry,
-    pub numbers: PhoneRules,
+    pub gates: Arc<gates::Rules>,
     pub accept: AcceptConfig,
     pub uploads: Uploads,
     pub page_tokens: PageTokens,
@@ -89,7 +91,8 @@ impl Api {
             store: parts.store,
             workspace: WorkspaceId::DEFAULT,
             registry: parts.registry,
-            numbers: parts.numbers,
+            numbers: parts.gates.numbers.clone(),
+            gates: parts.gates,
             accept: parts.accept,
             queue: QueueGauge::new(parts.accept.queue_max),
             uploads: parts.uploads,
@@ -104,6 +107,7 @@ impl Api {
         Accepting {
             workspace: self.workspace,
             registry: &self.registry,
+            gates: &self.gates,
             queue: &self.queue,
             expire_after: self.accept.expire_after,
         }

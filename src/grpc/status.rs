@@ -402,6 +402,12 @@ fn precondition_of_change(error: &OpError) -> Wire {
         )
         .with("setup_id", setup_id)
         .with("carriers", carriers.replace(", ", ",")),
+        OpError::PurposeNotChosen { setup_id, purpose } => failed(
+            ErrorReason::PurposeNotChosen,
+            format!("the operator has not chosen what holds for messages of purpose {purpose}, and until then setup `{setup_id}` sends none of them: carriers other than the sandbox wait for that. Choose it in the configuration (`[purposes.{section}]`)", purpose = purpose.as_str(), section = purpose.as_str().to_lowercase()),
+        )
+        .with("purpose", purpose.as_str())
+        .with("setup_id", setup_id),
         other => internal(&other.to_string()),
     }
 }

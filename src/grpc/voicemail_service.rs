@@ -8,6 +8,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt};
 use tonic::{Code, Request, Response, Status, Streaming};
 
+use super::convert::gates::{check_request, to_checked};
 use super::convert::voicemail::{
     DraftRead, draft, filter, report_request, to_audio, to_report, to_voicemail,
 };
@@ -25,7 +26,7 @@ use crate::intake::{
 };
 use crate::ops::error::{OpError, Result, Violation};
 use crate::ops::send_voicemail::{Accepted, AudioInput, Draft, Judged, accept, judge, time_faults};
-use crate::ops::{audio, report, voicemails};
+use crate::ops::{audio, check_recipient, report, voicemails};
 
 /// Audio in one message of CreateVoicemail: 3 MiB, which fits every client's default limit.
 pub const CREATE_BYTES_MAX: u64 = 3 * 1_024 * 1_024;
@@ -126,7 +127,7 @@ impl Voicemails {
 
     /// A draft, or every bad field at once, those included that depend on today's time.
     async fn read_draft(&self, metadata: pb::SendVoicemailMetadata) -> Result<Draft> {
-        match draft(metadata, &self.0.numbers) {
+        match draft(metadata, &self.0.gates) {
             DraftRead::Good(draft) => Ok(draft),
             DraftRead::Bad {
                 mut violations,
@@ -333,6 +334,18 @@ fn stored_audio<'p>(judged: Judged) -> Result<Finished<'p>> {
     }
 }
 
+/// How much of a voicemail is asked for: all of it?
+fn is_full(view: i32) -> Result<bool> {
+    match pb::VoicemailView::try_from(view) {
+        Ok(pb::VoicemailView::Full) => Ok(true),
+        Ok(pb::VoicemailView::Unspecified | pb::VoicemailView::Basic) => Ok(false),
+        Err(_) => Err(OpError::InvalidFields(vec![Violation::field(
+            "view",
+            format!("{view} is unknown; give VOICEMAIL_VIEW_BASIC, VOICEMAIL_VIEW_FULL or none"),
+        )])),
+    }
+}
+
 fn voicemail_id(text: &str) -> Result<VoicemailId> {
     required_id("voicemail_id", text, VoicemailId::parse)
 }
@@ -463,9 +476,17 @@ impl VoicemailService for Voicemails {
         request: Request<pb::GetVoicemailRequest>,
     ) -> Answer<pb::GetVoicemailResponse> {
         let done = async {
-            let id = voicemail_id(&request.get_ref().voicemail_id)?;
+            let request = request.get_ref();
+            let id = voicemail_id(&request.voicemail_id)?;
+            let is_full = is_full(request.view)?;
             self.0
-                .read(move |api, tx| voicemails::explained(tx, api.workspace, id, &api.registry))
+                .read(move |api, tx| {
+                    let mut found = voicemails::explained(tx, api.workspace, id, &api.registry)?;
+                    if is_full {
+                        found.gate_checks = tx.gate_checks(id)?;
+                    }
+                    Ok(found)
+                })
                 .await
         };
         answer(
@@ -499,6 +520,21 @@ impl VoicemailService for Voicemails {
             }),
             Repeat::Safe,
         )
+    }
+
+    async fn check_recipient(
+        &self,
+        request: Request<pb::CheckRecipientRequest>,
+    ) -> Answer<pb::CheckRecipientResponse> {
+        let done = async {
+            let request = check_request(request.get_ref(), &self.0.gates)?;
+            self.0
+                .read(move |api, tx| {
+                    check_recipient::check(tx, api.workspace, &api.gates, &api.registry, &request)
+                })
+                .await
+        };
+        answer(done.await.map(to_checked), Repeat::Safe)
     }
 
     async fn get_delivery_report(

@@ -7,7 +7,7 @@ use crate::domain::ids::{PhoneNumberId, SetupId, UseCaseId, VoicemailId};
 use crate::domain::phone::PhoneError;
 use crate::domain::status::Status;
 use crate::domain::telephony::SetupStatus;
-use crate::domain::use_case::Channel;
+use crate::domain::use_case::{Channel, Purpose};
 use crate::storage::{self, StorageFault};
 
 pub type Result<T> = std::result::Result<T, OpError>;
@@ -125,6 +125,8 @@ pub enum OpError {
     UnknownCarrier { name: String, known: String },
     #[error("no carrier of the setup may have health information")]
     HealthInformationForbidden { setup_id: SetupId, carriers: String },
+    #[error("the operator has not chosen what holds for the purpose")]
+    PurposeNotChosen { setup_id: SetupId, purpose: Purpose },
     #[error("the queue is full")]
     QueueFull { allowed: u64 },
     #[error("audio is refused: {0}")]

@@ -3,9 +3,11 @@
 
 pub mod audio;
 pub mod callbacks;
+pub mod check_recipient;
 pub mod deliver;
 pub mod error;
 pub mod fingerprint;
+pub mod gates;
 pub mod phone_numbers;
 pub mod queue;
 pub mod recover;

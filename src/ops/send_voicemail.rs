@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::error::{OpError, Resource, Result, Violation};
 use super::fingerprint::Fingerprint;
+use super::gates;
 use super::queue::QueueGauge;
 use super::setups::check_purpose;
 use crate::carrier::Registry;
@@ -35,6 +36,9 @@ pub struct Draft {
     pub schedule_time: Option<Time>,
     pub expire_time: Option<Time>,
     pub labels: Labels,
+    /// Where the recipient is, as far as the caller knows.
+    pub time_zone: Option<String>,
+    pub postal_code: Option<String>,
     pub validate_only: bool,
 }
 
@@ -42,6 +46,7 @@ pub struct Draft {
 pub struct Accepting<'a> {
     pub workspace: WorkspaceId,
     pub registry: &'a Registry,
+    pub gates: &'a gates::Rules,
     pub queue: &'a QueueGauge,
     /// From schedule_time, or from now, to the expire_time of a call that gives none.
     pub expire_after: Duration,
@@ -208,11 +213,19 @@ fn content(draft: &Draft) -> Vec<u8> {
         .part(draft.recipient.e164())
         .optional(micros(draft.schedule_time))
         .optional(micros(draft.expire_time));
-    draft
+    let hash = draft
         .labels
         .iter()
-        .fold(start, |hash, (key, value)| hash.part(key).part(value))
-        .finish()
+        .fold(start, |hash, (key, value)| hash.part(key).part(value));
+    let place = (&draft.time_zone, &draft.postal_code);
+    match place {
+        // As it was before there were places.
+        (None, None) => hash,
+        (time_zone, postal_code) => hash
+            .optional(time_zone.as_ref())
+            .optional(postal_code.as_ref()),
+    }
+    .finish()
 }
 
 fn same_audio(draft: &Draft, known: Voicemail, input: &AudioInput) -> Result<Accepted> {
@@ -275,7 +288,14 @@ fn check_preconditions(
         }
     }
     check_purpose(&setup, use_case.purpose, accepting.registry)?;
-    Ok(setup)
+    let purpose = gates::purpose_of(use_case);
+    match accepting.gates.is_chosen(purpose, &setup, accepting.registry) {
+        true => Ok(setup),
+        false => Err(OpError::PurposeNotChosen {
+            setup_id: setup.id,
+            purpose,
+        }),
+    }
 }
 
 fn choose_sender(
@@ -315,9 +335,11 @@ fn make(
         status: Status::Accepted,
         failure_reason: None,
         status_detail: String::new(),
+        hold: None,
         simulated,
         audio: input.audio().clone(),
         attempts: Vec::new(),
+        gate_checks: Vec::new(),
         labels: draft.labels.clone(),
         request_id: draft.request_id.clone(),
         create_time: now,
@@ -329,5 +351,7 @@ fn make(
         due_time,
         sent_time: None,
         end_time: None,
+        time_zone: draft.time_zone.clone(),
+        postal_code: draft.postal_code.clone(),
     }
 }

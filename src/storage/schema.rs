@@ -144,6 +144,21 @@ macro_rules! schema {
                 attempt_count -> Integer,
                 carrier -> Text,
                 latency_bucket -> Nullable<SmallInt>,
+                hold_gate -> Nullable<SmallInt>,
+                time_zone -> Text,
+                postal_code -> Text,
+            }
+        }
+
+        diesel::table! {
+            gate_checks (voicemail_id, number) {
+                voicemail_id -> $id,
+                number -> Integer,
+                workspace_id -> BigInt,
+                check_time -> $ts,
+                last_time -> $ts,
+                findings -> Text,
+                rules_version -> Text,
             }
         }
 

@@ -2,10 +2,12 @@
 //! that it is called in; `Option` means "not found", and deleted rows are not found.
 
 mod carriers;
+mod gates;
 
 use std::time::Duration;
 
 pub use carriers::{CarrierStore, LinkedAudio, NewCallback, UnreadCallback};
+pub use gates::GateStore;
 
 use crate::domain::attempt::{Attempt, CarrierWords, OutcomeKind};
 use crate::domain::breaker::Breaker;
@@ -38,6 +40,7 @@ pub trait Tx:
     + QueueStore
     + DeliveryStore
     + CarrierStore
+    + GateStore
     + RecoveryStore
 {
     /// The store's time, the same throughout a write.

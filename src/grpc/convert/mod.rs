@@ -1,6 +1,7 @@
 //! Between the wire and the domain. Requests come in through [`Fields`], which collects every bad
 //! field before anything is answered; resources go out through `to_…`.
 
+pub mod gates;
 pub mod telephony;
 pub mod use_case;
 pub mod voicemail;

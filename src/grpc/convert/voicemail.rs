@@ -1,6 +1,6 @@
 //! Voicemails, audio, filters and the report.
 
-use super::{Fields, to_duration, to_timestamp};
+use super::{Fields, gates, to_duration, to_timestamp};
 use crate::domain::attempt::Attempt;
 use crate::domain::failure::FailureReason;
 use crate::domain::ids::{AudioId, SetupId, UseCaseId};
@@ -12,6 +12,7 @@ use crate::domain::time::Time;
 use crate::domain::voicemail::{Audio, Voicemail};
 use crate::grpc::pb;
 use crate::ops::error::{Result, Violation};
+use crate::ops::gates::Rules;
 use crate::ops::report::{Report, ReportRequest};
 use crate::ops::send_voicemail::Draft;
 use crate::storage::VoicemailFilter;
@@ -27,7 +28,7 @@ pub enum DraftRead {
     },
 }
 
-pub fn draft(metadata: pb::SendVoicemailMetadata, rules: &PhoneRules) -> DraftRead {
+pub fn draft(metadata: pb::SendVoicemailMetadata, rules: &Rules) -> DraftRead {
     let mut fields = Fields::default();
     let use_case_id = fields.id(
         "metadata.use_case_id",
@@ -37,7 +38,7 @@ pub fn draft(metadata: pb::SendVoicemailMetadata, rules: &PhoneRules) -> DraftRe
     let recipient = fields.phone(
         "metadata.recipient_phone_number",
         &metadata.recipient_phone_number,
-        rules,
+        &rules.numbers,
     );
     let audio_id = fields.optional_id("metadata.audio_id", &metadata.audio_id, AudioId::parse);
     let request_id = fields.request_id("metadata.request_id", &metadata.request_id);
@@ -46,6 +47,9 @@ pub fn draft(metadata: pb::SendVoicemailMetadata, rules: &PhoneRules) -> DraftRe
     for fault in labels::faults(&metadata.labels) {
         fields.bad("metadata.labels", fault);
     }
+    let (zone, code) = (&metadata.time_zone, &metadata.postal_code);
+    let time_zone = gates::time_zone(&mut fields, "metadata.time_zone", zone, rules);
+    let postal_code = gates::postal_code(&mut fields, "metadata.postal_code", code, rules);
     let violations = fields.into_violations();
     match (use_case_id, recipient) {
         (Some(use_case_id), Some(recipient)) if violations.is_empty() => DraftRead::Good(Draft {
@@ -56,6 +60,8 @@ pub fn draft(metadata: pb::SendVoicemailMetadata, rules: &PhoneRules) -> DraftRe
             schedule_time,
             expire_time,
             labels: metadata.labels,
+            time_zone,
+            postal_code,
             validate_only: metadata.validate_only,
         }),
         _ => DraftRead::Bad {
@@ -69,7 +75,9 @@ pub fn draft(metadata: pb::SendVoicemailMetadata, rules: &PhoneRules) -> DraftRe
 /// A voicemail that was only judged has no id and no create_time.
 pub fn to_voicemail(voicemail: Voicemail, is_stored: bool) -> pb::Voicemail {
     let stored_time = |time: Time| is_stored.then(|| to_timestamp(time));
+    let hold = |hold| gates::to_hold(hold, &voicemail.status_detail);
     pb::Voicemail {
+        hold: voicemail.hold.map(hold),
         id: if is_stored {
             voicemail.id.to_string()
         } else {
@@ -94,6 +102,11 @@ pub fn to_voicemail(voicemail: Voicemail, is_stored: bool) -> pb::Voicemail {
         due_time: Some(to_timestamp(voicemail.due_time)),
         sent_time: voicemail.sent_time.map(to_timestamp),
         end_time: voicemail.end_time.map(to_timestamp),
+        time_zone: voicemail.time_zone.unwrap_or_default(),
+        postal_code: voicemail.postal_code.unwrap_or_default(),
+        gate_checks: (voicemail.gate_checks.into_iter())
+            .map(gates::to_gate_check)
+            .collect(),
     }
 }
 

@@ -18,9 +18,11 @@ pub use record::{Recorded, record_answer, record_outcome};
 pub(super) use request::message;
 pub use request::uploaded;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::Result;
+use super::gates;
 use crate::carrier::Registry;
 use crate::domain::delivery::{Delivery, Rules};
 use crate::domain::doubt::DoubtTraits;
@@ -38,6 +40,8 @@ pub const NO_CARRIER: &str = "no carrier of its setup is in the configuration; i
 pub struct Delivering {
     pub registry: Registry,
     pub rules: Rules,
+    /// What the gates judge by.
+    pub gates: Arc<gates::Rules>,
     /// A claim holds for this long without word from its worker.
     pub lease: Duration,
     /// Where carriers reach us; none where they can't.

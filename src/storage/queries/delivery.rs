@@ -48,6 +48,8 @@ impl DeliveryStore for Session<'_> {
                 voicemails::attempt_count.eq(after.attempt_count),
                 voicemails::carrier.eq(&after.carrier),
                 voicemails::latency_bucket.eq(after.latency_bucket),
+                voicemails::hold_gate.eq(after.hold_gate.map(|gate| gate as i16)),
+                voicemails::due_time.eq(Ts(after.due_time)),
             ))
             .into_boxed();
         update = match guard.lease_token {

@@ -5,6 +5,7 @@ mod audio;
 mod carriers;
 mod delivery;
 mod explain;
+mod gates;
 mod lists;
 mod queue;
 mod recovery;

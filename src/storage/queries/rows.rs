@@ -10,6 +10,7 @@ use crate::domain::attempt::{Attempt, OutcomeKind};
 use crate::domain::breaker::Breaker;
 use crate::domain::delivery::Delivery;
 use crate::domain::failure::FailureReason;
+use crate::domain::gate::Gate;
 use crate::domain::hand_over::HandOver;
 use crate::domain::ids::WorkspaceId;
 use crate::domain::phone::PhoneNumber;
@@ -18,7 +19,7 @@ use crate::domain::telephony::{
     NumberStatus, Pause, PauseReason, SenderNumber, Setup, SetupStatus,
 };
 use crate::domain::use_case::{Channel, Purpose, UseCase};
-use crate::domain::voicemail::{Audio, Voicemail};
+use crate::domain::voicemail::{Audio, Hold, Voicemail};
 use crate::domain::word::Cost;
 use crate::storage::values::{Id, Ts};
 use crate::storage::{Error, Result};
@@ -279,11 +280,23 @@ pub struct VoicemailRow {
     pub due_time: Ts,
     pub sent_time: Option<Ts>,
     pub end_time: Option<Ts>,
+    pub next_time: Option<Ts>,
+    pub hold_gate: Option<i16>,
+    pub time_zone: String,
+    pub postal_code: String,
 }
 
 impl VoicemailRow {
-    /// Without its attempts.
+    /// Without its attempts and what the gates found.
     pub fn read(self, audio: AudioRow) -> Result<Voicemail> {
+        let status = status(self.status)?;
+        let hold = match (status, gate(self.hold_gate)?, self.next_time) {
+            (Status::Accepted, Some(gate), Some(until)) => Some(Hold {
+                gate,
+                until: until.0,
+            }),
+            _ => None,
+        };
         Ok(Voicemail {
             id: self.id.into(),
             workspace_id: WorkspaceId(self.workspace_id),
@@ -292,12 +305,14 @@ impl VoicemailRow {
             sender_id: self.sender_id.into(),
             sender: PhoneNumber::from_stored(self.sender),
             recipient: PhoneNumber::from_stored(self.recipient),
-            status: status(self.status)?,
+            status,
             failure_reason: failure_reason("voicemails", self.failure_reason)?,
             status_detail: self.status_detail,
+            hold,
             simulated: self.simulated,
             audio: audio.read()?,
             attempts: Vec::new(),
+            gate_checks: Vec::new(),
             labels: from_json("voicemails", &self.labels)?,
             request_id: self.request_id,
             create_time: self.create_time.0,
@@ -307,6 +322,8 @@ impl VoicemailRow {
             due_time: self.due_time.0,
             sent_time: self.sent_time.map(|t| t.0),
             end_time: self.end_time.map(|t| t.0),
+            time_zone: filled(self.time_zone),
+            postal_code: filled(self.postal_code),
         })
     }
 }
@@ -338,6 +355,9 @@ pub struct DeliveryRow {
     pub attempt_count: i32,
     pub carrier: String,
     pub latency_bucket: Option<i16>,
+    pub hold_gate: Option<i16>,
+    pub time_zone: String,
+    pub postal_code: String,
 }
 
 impl DeliveryRow {
@@ -367,6 +387,9 @@ impl DeliveryRow {
             attempt_count: self.attempt_count,
             carrier: self.carrier,
             latency_bucket: self.latency_bucket,
+            hold_gate: gate(self.hold_gate)?,
+            time_zone: filled(self.time_zone),
+            postal_code: filled(self.postal_code),
         })
     }
 }
@@ -479,6 +502,21 @@ pub fn status(code: i16) -> Result<Status> {
     Status::from_code(code).ok_or_else(|| odd("voicemails", "status", code))
 }
 
+fn gate(code: Option<i16>) -> Result<Option<Gate>> {
+    match code {
+        None => Ok(None),
+        Some(code) => match Gate::from_code(code) {
+            Some(gate) => Ok(Some(gate)),
+            None => Err(odd("voicemails", "hold_gate", code)),
+        },
+    }
+}
+
+/// None where it is empty.
+fn filled(text: String) -> Option<String> {
+    Some(text).filter(|text| !text.is_empty())
+}
+
 pub fn failure_reason(table: &'static str, code: Option<i16>) -> Result<Option<FailureReason>> {
     match code {
         None => Ok(None),
@@ -493,7 +531,7 @@ pub fn to_json<T: serde::Serialize>(table: &'static str, value: &T) -> Result<St
     serde_json::to_string(value).map_err(|error| Error::inconsistent(table, error))
 }
 
-fn from_json<T: serde::de::DeserializeOwned>(table: &'static str, text: &str) -> Result<T> {
+pub fn from_json<T: serde::de::DeserializeOwned>(table: &'static str, text: &str) -> Result<T> {
     serde_json::from_str(text).map_err(|error| Error::inconsistent(table, error))
 }
 

@@ -59,6 +59,8 @@ impl VoicemailStore for Session<'_> {
                     voicemails::tries.eq(0),
                     voicemails::attempt_count.eq(0),
                     voicemails::carrier.eq(""),
+                    voicemails::time_zone.eq(v.time_zone.as_deref().unwrap_or_default()),
+                    voicemails::postal_code.eq(v.postal_code.as_deref().unwrap_or_default()),
                 ),
             ))
             .on_conflict_do_nothing()
