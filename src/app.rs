@@ -86,7 +86,7 @@ impl Running {
         let (mut servers, mut worker, mut watchers) =
             (JoinSet::new(), JoinSet::new(), JoinSet::new());
 
-        let gates = Arc::new(config.gates());
+        let gates = config.gates.clone();
         let accept = config.accept;
         let uploads = Uploads::new(
             accept.upload_memory_bytes,

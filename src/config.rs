@@ -9,6 +9,7 @@ mod purposes;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use file::{
@@ -19,8 +20,8 @@ pub use file::{
 use crate::carrier::registry::{CarrierConfig, Registry, SANDBOX};
 use crate::carrier::settings::{Place, check_base_url};
 use crate::domain::delivery::Rules;
+use crate::domain::gate;
 use crate::domain::phone::PhoneRules;
-use crate::domain::profile::Profiles;
 use crate::domain::retry::Policy;
 use crate::domain::telephony::CARRIER_NAME_BYTES_MAX;
 use crate::secret::{Secret, SecretSource};
@@ -55,13 +56,13 @@ pub struct Config {
     /// None is named in a file: the embedded sandbox, and an empty database is given a first setup.
     pub is_first_try: bool,
     pub carriers: BTreeMap<String, CarrierConfig>,
-    pub numbers: PhoneRules,
     pub accept: AcceptConfig,
     pub caller_connections: ConnectionLimits,
     pub worker: WorkerConfig,
     pub rules: Rules,
-    /// What the operator has chosen to hold for each purpose.
-    pub profiles: Profiles,
+    /// Which numbers are taken, what the operator has chosen to hold for each purpose, and the tables of
+    /// hours and places.
+    pub gates: Arc<gate::Rules>,
 }
 
 /// Which parts run in this process.
@@ -192,12 +193,15 @@ impl Config {
             migrate: file.storage.migrate && !given.no_migrate,
             is_first_try,
             carriers,
-            numbers: phone_rules(&file.numbers)?,
             accept: accept(&file.accept)?,
             caller_connections: caller_connections(&file.accept)?,
             worker: worker(&file.worker)?,
             rules: rules(&file.delivery)?,
-            profiles: purposes::profiles(&file.purposes)?,
+            gates: Arc::new(gate::Rules {
+                numbers: phone_rules(&file.numbers)?,
+                profiles: purposes::profiles(&file.purposes)?,
+                tables: tables(&file.tables)?,
+            }),
         };
         config.check_addresses()?;
         Ok(config)

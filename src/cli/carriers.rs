@@ -137,7 +137,7 @@ async fn check(args: CheckArgs) -> anyhow::Result<ExitCode> {
         )));
     };
     let given = args.sender.iter().map(|text| {
-        let number = config.numbers.parse(text);
+        let number = config.gates.numbers.parse(text);
         number.map_err(|error| anyhow::Error::new(Usage(format!("--sender: {error}"))))
     });
     let given: Vec<PhoneNumber> = given.collect::<Result<_, _>>()?;

@@ -144,6 +144,7 @@ async fn ask(store: &Store, config: &Config, never_received: NeverReceived) -> a
         delivering: Delivering {
             registry: config.registry()?,
             rules: config.rules.clone(),
+            gates: config.gates.clone(),
             lease: config.worker.lease,
             // It asks, and hands nothing over.
             doors: None,

@@ -2,9 +2,21 @@
 //! found. Each time they are asked, what each one said, and from what, is kept with the voicemail.
 
 use std::fmt;
+use std::sync::Arc;
 
 use super::failure::FailureReason;
+use super::phone::PhoneRules;
+use super::profile::Profiles;
+use super::tables::Tables;
 use super::time::Time;
+
+/// What the gates judge by: the operator's choices and the tables of rules.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    pub numbers: PhoneRules,
+    pub profiles: Profiles,
+    pub tables: Arc<Tables>,
+}
 
 /// In the order in which they are asked. The numbers are those of the proto enum `Gate` and of the
 /// database column.

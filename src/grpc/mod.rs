@@ -29,11 +29,11 @@ pub use status::{DOMAIN, Repeat, to_status};
 
 use crate::carrier::Registry;
 use crate::config::AcceptConfig;
+use crate::domain::gate;
 use crate::domain::ids::WorkspaceId;
 use crate::domain::phone::PhoneRules;
 use crate::intake::Uploads;
 use crate::ops::error::{OpError, Result};
-use crate::ops::gates;
 use crate::ops::queue::QueueGauge;
 use crate::ops::send_voicemail::Accepting;
 use crate::storage::{Error, Store, Tx};
@@ -63,7 +63,7 @@ pub struct Api {
     pub workspace: WorkspaceId,
     pub registry: Registry,
     pub numbers: PhoneRules,
-    pub gates: Arc<gates::Rules>,
+    pub gates: Arc<gate::Rules>,
     pub accept: AcceptConfig,
     pub queue: QueueGauge,
     pub uploads: Uploads,
@@ -77,7 +77,7 @@ pub struct Api {
 pub struct ApiParts {
     pub store: Store,
     pub registry: Registry,
-    pub gates: Arc<gates::Rules>,
+    pub gates: Arc<gate::Rules>,
     pub accept: AcceptConfig,
     pub uploads: Uploads,
     pub page_tokens: PageTokens,

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use super::deliver::senders;
 use super::error::{OpError, Resource, Result, Violation};
-use super::gates::{self, Rules, Subject};
+use super::gates::{self, Subject};
 use super::send_voicemail::SCHEDULE_AHEAD_MAX;
 use super::setups;
 use crate::carrier::Registry;
-use crate::domain::gate::Findings;
+use crate::domain::gate::{Findings, Rules};
 use crate::domain::ids::{AudioId, UseCaseId, WorkspaceId};
 use crate::domain::phone::PhoneNumber;
 use crate::domain::time::Time;

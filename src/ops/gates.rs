@@ -2,7 +2,6 @@
 //! anew. All of them are asked, also where one has refused already, so that what is kept answers
 //! "why did this patient not get it" at once. What can't be read is an error, and nothing is sent.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::Result;
@@ -10,25 +9,16 @@ use crate::carrier::Registry;
 use crate::domain::caps::{self, CapVerdict};
 use crate::domain::consent::{self, ConsentVerdict};
 use crate::domain::failure::FailureReason;
-use crate::domain::gate::{Finding, Findings, Gate, Verdict};
+use crate::domain::gate::{Finding, Findings, Gate, Rules, Verdict};
 use crate::domain::ids::WorkspaceId;
-use crate::domain::phone::{PhoneNumber, PhoneRules};
+use crate::domain::phone::PhoneNumber;
 use crate::domain::place::Place;
-use crate::domain::profile::{Profile, Profiles};
-use crate::domain::tables::Tables;
+use crate::domain::profile::Profile;
 use crate::domain::telephony::Setup;
 use crate::domain::time::Time;
 use crate::domain::use_case::{Purpose, UseCase};
 use crate::domain::window::Window;
 use crate::storage::Tx;
-
-/// What the gates judge by: the operator's choices and the tables of rules.
-#[derive(Debug, Clone)]
-pub struct Rules {
-    pub numbers: PhoneRules,
-    pub profiles: Profiles,
-    pub tables: Arc<Tables>,
-}
 
 /// What they are asked about.
 pub struct Subject<'a> {
@@ -49,19 +39,13 @@ pub struct Subject<'a> {
 /// How long what waits for the operator is left alone.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
-impl Rules {
-    /// The profile that holds for a use case; one without a purpose is OTHER.
-    pub fn profile(&self, use_case: &UseCase) -> Option<&Profile> {
-        self.profiles.find(purpose_of(use_case))
-    }
-
-    /// May a setup send for a purpose at all? Until the operator has chosen its profile, the sandbox
-    /// alone may.
-    pub fn is_chosen(&self, purpose: Purpose, setup: &Setup, registry: &Registry) -> bool {
-        self.profiles.find(purpose).is_some() || registry.all_simulated(&setup.carriers)
-    }
+/// May a setup send for a purpose at all? Until the operator has chosen its profile, the sandbox
+/// alone may.
+pub fn may_send_for(purpose: Purpose, rules: &Rules, setup: &Setup, registry: &Registry) -> bool {
+    rules.profiles.find(purpose).is_some() || registry.all_simulated(&setup.carriers)
 }
 
+/// One without a purpose is OTHER.
 pub fn purpose_of(use_case: &UseCase) -> Purpose {
     use_case.purpose.unwrap_or(Purpose::Other)
 }
@@ -76,7 +60,7 @@ pub fn check(
     registry: &Registry,
     subject: &Subject<'_>,
 ) -> Result<Findings> {
-    let profile = rules.profile(subject.use_case);
+    let profile = rules.profiles.find(purpose_of(subject.use_case));
     let place = rules.tables.place(
         subject.recipient,
         subject.time_zone,
@@ -145,7 +129,7 @@ fn purpose(rules: &Rules, registry: &Registry, subject: &Subject<'_>) -> Finding
     let purpose = purpose_of(subject.use_case);
     let finding = match (
         rules.profiles.find(purpose),
-        rules.is_chosen(purpose, subject.setup, registry),
+        may_send_for(purpose, rules, subject.setup, registry),
     ) {
         (Some(profile), _) => Finding::new(gate, Verdict::Pass, "the operator has chosen its profile")
             .input("acknowledged", profile.acknowledged.as_deref().unwrap_or("nothing")),
@@ -338,7 +322,7 @@ pub enum Repeat {
 /// What may have changed since the first call: the recipient, the consent and the hour. Caps have
 /// counted it, and its sender is fixed.
 pub fn may_repeat(tx: &mut dyn Tx, rules: &Rules, subject: &Subject<'_>) -> Result<Repeat> {
-    let profile = rules.profile(subject.use_case);
+    let profile = rules.profiles.find(purpose_of(subject.use_case));
     let place = rules.tables.place(
         subject.recipient,
         subject.time_zone,

@@ -12,6 +12,7 @@ use super::gates;
 use super::queue::QueueGauge;
 use super::setups::check_purpose;
 use crate::carrier::Registry;
+use crate::domain::gate;
 use crate::domain::ids::{AudioId, UseCaseId, VoicemailId, WorkspaceId};
 use crate::domain::labels::Labels;
 use crate::domain::phone::PhoneNumber;
@@ -46,7 +47,7 @@ pub struct Draft {
 pub struct Accepting<'a> {
     pub workspace: WorkspaceId,
     pub registry: &'a Registry,
-    pub gates: &'a gates::Rules,
+    pub gates: &'a gate::Rules,
     pub queue: &'a QueueGauge,
     /// From schedule_time, or from now, to the expire_time of a call that gives none.
     pub expire_after: Duration,
@@ -289,7 +290,7 @@ fn check_preconditions(
     }
     check_purpose(&setup, use_case.purpose, accepting.registry)?;
     let purpose = gates::purpose_of(use_case);
-    match accepting.gates.is_chosen(purpose, &setup, accepting.registry) {
+    match gates::may_send_for(purpose, accepting.gates, &setup, accepting.registry) {
         true => Ok(setup),
         false => Err(OpError::PurposeNotChosen {
             setup_id: setup.id,

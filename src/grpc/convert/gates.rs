@@ -1,13 +1,12 @@
 //! Gates: what is asked of them, and what they found.
 
 use super::{Fields, to_timestamp};
-use crate::domain::gate::{Finding, GateCheck, Verdict};
+use crate::domain::gate::{Finding, GateCheck, Rules, Verdict};
 use crate::domain::ids::{AudioId, UseCaseId};
 use crate::domain::voicemail::Hold;
 use crate::grpc::pb;
 use crate::ops::check_recipient::{CheckRequest, Checked};
 use crate::ops::error::Result;
-use crate::ops::gates::Rules;
 
 /// An IANA time zone, or none.
 pub fn time_zone(fields: &mut Fields, field: &str, text: &str, rules: &Rules) -> Option<String> {

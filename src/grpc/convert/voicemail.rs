@@ -3,6 +3,7 @@
 use super::{Fields, gates, to_duration, to_timestamp};
 use crate::domain::attempt::Attempt;
 use crate::domain::failure::FailureReason;
+use crate::domain::gate::Rules;
 use crate::domain::ids::{AudioId, SetupId, UseCaseId};
 use crate::domain::labels;
 use crate::domain::phone::PhoneRules;
@@ -12,7 +13,6 @@ use crate::domain::time::Time;
 use crate::domain::voicemail::{Audio, Voicemail};
 use crate::grpc::pb;
 use crate::ops::error::{Result, Violation};
-use crate::ops::gates::Rules;
 use crate::ops::report::{Report, ReportRequest};
 use crate::ops::send_voicemail::Draft;
 use crate::storage::VoicemailFilter;

@@ -22,10 +22,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::error::Result;
-use super::gates;
 use crate::carrier::Registry;
 use crate::domain::delivery::{Delivery, Rules};
 use crate::domain::doubt::DoubtTraits;
+use crate::domain::gate;
 use crate::domain::hand_over::HandOver;
 use crate::domain::links::Doors;
 use crate::domain::phone::PhoneNumber;
@@ -41,7 +41,7 @@ pub struct Delivering {
     pub registry: Registry,
     pub rules: Rules,
     /// What the gates judge by.
-    pub gates: Arc<gates::Rules>,
+    pub gates: Arc<gate::Rules>,
     /// A claim holds for this long without word from its worker.
     pub lease: Duration,
     /// Where carriers reach us; none where they can't.
