@@ -43,6 +43,7 @@ pub async fn to_end(
         wait = (wait * 3 / 2).min(pace.longest);
         let request = pb::GetVoicemailRequest {
             voicemail_id: voicemail.id.clone(),
+            ..pb::GetVoicemailRequest::default()
         };
         match service.get_voicemail(soon(request)).await {
             Ok(answer) => {

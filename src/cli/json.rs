@@ -128,7 +128,6 @@ macro_rules! kind {
 }
 
 pub fn voicemail(voicemail: &pb::Voicemail) -> Json {
-    let attempts: Vec<Json> = voicemail.attempts.iter().map(attempt).collect();
     Fields::default()
         .text("id", &voicemail.id)
         .text("use_case_id", &voicemail.use_case_id)
@@ -148,10 +147,7 @@ pub fn voicemail(voicemail: &pb::Voicemail) -> Json {
         .text("status_detail", &voicemail.status_detail)
         .flag("simulated", voicemail.simulated)
         .put("audio", voicemail.audio.as_ref().map(audio))
-        .put(
-            "attempts",
-            (!attempts.is_empty()).then_some(Json::List(attempts)),
-        )
+        .put("attempts", list(&voicemail.attempts, attempt))
         .map("labels", &voicemail.labels)
         .text("request_id", &voicemail.request_id)
         .time("create_time", voicemail.create_time)
@@ -161,6 +157,73 @@ pub fn voicemail(voicemail: &pb::Voicemail) -> Json {
         .time("due_time", voicemail.due_time)
         .time("sent_time", voicemail.sent_time)
         .time("end_time", voicemail.end_time)
+        .text("time_zone", &voicemail.time_zone)
+        .text("postal_code", &voicemail.postal_code)
+        .put("hold", voicemail.hold.as_ref().map(hold))
+        .put("gate_checks", list(&voicemail.gate_checks, gate_check))
+        .done()
+}
+
+/// None where it is empty.
+fn list<T>(items: &[T], one: fn(&T) -> Json) -> Option<Json> {
+    (!items.is_empty()).then(|| Json::List(items.iter().map(one).collect()))
+}
+
+fn hold(hold: &pb::GateHold) -> Json {
+    Fields::default()
+        .kind("gate", hold.gate, kind!(Gate, hold.gate))
+        .text("why", &hold.why)
+        .time("hold_until", hold.hold_until)
+        .done()
+}
+
+fn gate_check(check: &pb::GateCheck) -> Json {
+    Fields::default()
+        .int32("number", check.number)
+        .time("check_time", check.check_time)
+        .time("last_time", check.last_time)
+        .kind("verdict", check.verdict, kind!(GateVerdict, check.verdict))
+        .put("findings", list(&check.findings, finding))
+        .text("rules_version", &check.rules_version)
+        .done()
+}
+
+fn finding(finding: &pb::GateFinding) -> Json {
+    let input = |input: &pb::GateInput| {
+        Fields::default()
+            .text("name", &input.name)
+            .text("value", &input.value)
+            .done()
+    };
+    Fields::default()
+        .kind("gate", finding.gate, kind!(Gate, finding.gate))
+        .kind(
+            "verdict",
+            finding.verdict,
+            kind!(GateVerdict, finding.verdict),
+        )
+        .kind(
+            "failure_reason",
+            finding.failure_reason,
+            kind!(FailureReason, finding.failure_reason),
+        )
+        .time("hold_until", finding.hold_until)
+        .text("why", &finding.why)
+        .put("inputs", list(&finding.inputs, input))
+        .done()
+}
+
+/// The answer of CheckRecipient.
+pub fn checked(checked: &pb::CheckRecipientResponse) -> Json {
+    Fields::default()
+        .kind(
+            "verdict",
+            checked.verdict,
+            kind!(GateVerdict, checked.verdict),
+        )
+        .put("findings", list(&checked.findings, finding))
+        .time("hold_until", checked.hold_until)
+        .text("rules_version", &checked.rules_version)
         .done()
 }
 

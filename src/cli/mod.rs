@@ -7,11 +7,12 @@
 //! - [`client`]: the connection, and repeats of what may be repeated
 //! - [`failure`]: what went wrong, for people, and its exit code
 //! - [`find`]: things by the names people know them by; [`pages`]: lists; [`follow`]: one voicemail to its end
-//! - [`parse`]: values as they are typed; [`json`]: messages as JSON; [`show`]: messages for people
+//! - [`parse`]: values as they are typed; [`json`]: messages as JSON; [`show`]: messages for people; [`timeline`]: one voicemail's way
 //! - the rest: one file per command or group of commands
 
 mod audio;
 mod carriers;
+mod check;
 mod client;
 mod demo;
 mod failure;
@@ -27,6 +28,7 @@ mod send;
 mod serve;
 mod setups;
 mod show;
+mod timeline;
 mod use_cases;
 mod voicemails;
 
@@ -64,10 +66,12 @@ enum Command {
     Send(send::SendArgs),
     /// List voicemails, newest first
     List(voicemails::ListArgs),
-    /// Show one voicemail with every attempt
+    /// Show one voicemail's whole way: what the gates said, every attempt, and how it ended
     Get(voicemails::GetArgs),
     /// Take a voicemail back that has not left yet
     Cancel(voicemails::CancelArgs),
+    /// Say what every gate would say of a voicemail, without sending it
+    Check(check::CheckArgs),
     /// Count voicemails by how they ended
     Report(report::ReportArgs),
     /// Store audio, and fetch it back
@@ -117,6 +121,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::List(args) => voicemails::list(args).await,
         Command::Get(args) => voicemails::get(args).await,
         Command::Cancel(args) => voicemails::cancel(args).await,
+        Command::Check(args) => check::run(args).await,
         Command::Report(args) => report::run(args).await,
         Command::Audio(command) => audio::run(command).await,
         Command::Setup(command) => setups::run(command).await,

@@ -10,6 +10,7 @@ use prost::bytes::Bytes;
 use prost_types::Timestamp;
 use tonic::Status;
 
+use super::check::PlaceArgs;
 use super::client::{Client, ClientArgs, in_time, persistently, request_id};
 use super::find::{self, Meant};
 use super::{audio, follow, json, parse, show, voicemails};
@@ -48,6 +49,8 @@ pub struct SendArgs {
     /// Do not hand it over from this time on (RFC 3339)
     #[arg(long, value_name = "TIME", value_parser = parse::time)]
     expire: Option<Timestamp>,
+    #[command(flatten)]
+    place: PlaceArgs,
     /// Have everything judged, and send nothing
     #[arg(long, conflicts_with = "wait")]
     validate_only: bool,
@@ -77,6 +80,8 @@ pub async fn run(args: SendArgs) -> anyhow::Result<ExitCode> {
         expire_time: args.expire,
         labels: voicemails::labels(args.label)?,
         validate_only: args.validate_only,
+        time_zone: args.place.time_zone,
+        postal_code: args.place.postal_code,
     };
     let client = args.client.connect().await?;
     let use_case_id = find::use_case(&client, &args.use_case, Meant::Sender).await?;

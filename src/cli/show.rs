@@ -8,6 +8,7 @@ use prost_types::{Duration, Timestamp};
 
 use super::failure::OutputClosed;
 use super::json::Json;
+use super::timeline;
 use crate::grpc::pb;
 
 /// Prints a line, or several, on stdout.
@@ -156,6 +157,10 @@ short! {
     reason: FailureReason, "FAILURE_REASON_";
     /// Of an attempt; empty while it runs.
     outcome: AttemptOutcome, "ATTEMPT_OUTCOME_";
+    /// Of what the gates found.
+    gate: Gate, "GATE_";
+    /// What a gate says, or all of them.
+    gate_verdict: GateVerdict, "GATE_VERDICT_";
     /// Of a setup.
     setup_status: SetupStatus, "SETUP_STATUS_";
     /// Of a setup's pause.
@@ -220,7 +225,13 @@ pub fn voicemail(voicemail: &pb::Voicemail) -> String {
             format!("{}{simulated}", status_and_reason(voicemail)),
         ),
         ("detail", voicemail.status_detail.clone()),
+        (
+            "held until",
+            time(voicemail.hold.as_ref().and_then(|hold| hold.hold_until)),
+        ),
         ("to", voicemail.recipient_phone_number.clone()),
+        ("time zone", voicemail.time_zone.clone()),
+        ("postal code", voicemail.postal_code.clone()),
         ("from", voicemail.sender_phone_number.clone()),
         ("use case", voicemail.use_case_id.clone()),
         ("setup", voicemail.setup_id.clone()),
@@ -237,10 +248,16 @@ pub fn voicemail(voicemail: &pb::Voicemail) -> String {
         ("sent", time(voicemail.sent_time)),
         ("ended", time(voicemail.end_time)),
     ]);
-    match voicemail.attempts.as_slice() {
-        [] => lines,
-        attempts => format!("{lines}\n\n{}", attempts_table(attempts)),
-    }
+    let parts = [
+        lines,
+        match voicemail.attempts.as_slice() {
+            [] => String::new(),
+            attempts => attempts_table(attempts),
+        },
+        timeline::of(voicemail),
+    ];
+    let filled: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+    filled.join("\n\n")
 }
 
 fn audio_line(audio: &pb::Audio) -> String {

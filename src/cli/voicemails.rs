@@ -195,6 +195,7 @@ pub async fn get(args: GetArgs) -> anyhow::Result<()> {
     let mut service = args.client.connect().await?.voicemails;
     let request = pb::GetVoicemailRequest {
         voicemail_id: args.id,
+        view: pb::VoicemailView::Full as i32,
     };
     let answer = persistently(async || service.get_voicemail(soon(request.clone())).await).await?;
     let voicemail = answer.into_inner().voicemail.unwrap_or_default();
