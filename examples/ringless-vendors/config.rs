@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::vendors::{drop_cowboy_v1, drop_cowboy_v2, slybroadcast, voicedrop};
+use super::vendors::{ANY_HOUR, drop_cowboy_v1, drop_cowboy_v2, slybroadcast, voicedrop};
 
 /// Where the vendors are, and what they want to be told.
 pub struct Config {
@@ -132,6 +132,8 @@ impl Config {
             "public_url = \"{}\"\n\n[numbers]\n# Drop Cowboy v2's simulator.\nalso_valid = [\"+1555001*\"]\n",
             self.public_url
         );
+        text += "\n# Nobody hears what is played, so it may be sent at any hour. For real vendors, leave out what stands below\n# the names of the purposes: docs/lawful-sending.md.";
+        text += ANY_HOUR;
         for carrier in &self.carriers {
             let Carrier { name, base_url, .. } = carrier;
             text += &format!("\n[carriers.{name}]\nkind = \"{name}\"\nbase_url = \"{base_url}\"\n");

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::played::{DROP_COWBOY, VOICEDROP};
 use crate::process::Process;
 use crate::server::SETTINGS;
-use crate::vendors::{drop_cowboy_v2, voicedrop};
+use crate::vendors::{ANY_HOUR, drop_cowboy_v2, voicedrop};
 use crate::wire::Account;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -108,6 +108,7 @@ doubt_wait_seconds = {DOUBT_WAIT_SECONDS}
 no_word_deadline_seconds = {NO_WORD_DEADLINE_SECONDS}
 [numbers]
 also_valid = ['+15554*']
+{ANY_HOUR}
 [carriers.{VOICEDROP}]\nkind = 'voicedrop'\nbase_url = 'http://127.0.0.1:{}/v1'\nauth_key = {}\n{limits}
 [carriers.{DROP_COWBOY}]\nkind = 'drop_cowboy_v2'\nbase_url = 'http://127.0.0.1:{}'\nkey = {}\nsecret = {}\naudio = 'upload'\n{limits}
 ",

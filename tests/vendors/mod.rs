@@ -41,6 +41,36 @@ use desk::{Common, Desk, Dialect};
 use play::Answer;
 use serve::{Server, bind};
 
+/// Settings of a service that has nothing but played vendors: whatever the purpose, it may send at any hour.
+pub const ANY_HOUR: &str = r#"
+[purposes.healthcare]
+federal_hours = false
+state_hours = false
+margin_minutes = 0
+caps = []
+acknowledge = "the vendors are played on this machine"
+
+[purposes.informational]
+federal_hours = false
+state_hours = false
+margin_minutes = 0
+acknowledge = "the vendors are played on this machine"
+
+[purposes.marketing]
+federal_hours = false
+state_hours = false
+margin_minutes = 0
+caps = []
+consent = "none"
+acknowledge = "the vendors are played on this machine"
+
+[purposes.other]
+federal_hours = false
+state_hours = false
+margin_minutes = 0
+acknowledge = "the vendors are played on this machine"
+"#;
+
 /// A vendor that runs. It stops, with everything it still had to say, when this is dropped.
 pub struct Played<V> {
     pub desk: Arc<Desk>,

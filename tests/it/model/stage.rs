@@ -110,6 +110,7 @@ impl Stage {
         Delivering {
             registry: configured(carriers, self.claimed(kinds)),
             rules: rules(),
+            gates: self.scene.gates.clone(),
             lease: LEASE,
             doors: None,
         }
@@ -163,11 +164,12 @@ impl Stage {
         let mut draft = self.scene.draft(&format!("+1212555010{recipient}"));
         draft.audio_id = Some(self.audio.id);
         let registry = configured(Carriers::FirstThenSecond, kinds);
-        let audio = self.audio.clone();
+        let (audio, gates) = (self.audio.clone(), self.scene.gates.clone());
         let accepted = self.scene.test.store.write(move |tx| {
             let accepting = Accepting {
                 workspace: WORKSPACE,
                 registry: &registry,
+                gates: &gates,
                 queue: &QueueGauge::new(1_000),
                 expire_after: Duration::from_secs(expire_after),
             };

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use ringless::audio;
 use ringless::carrier::{Carrier, Registry};
-use ringless::config::WorkerConfig;
+use ringless::config::{Config, FileConfig, Overrides, WorkerConfig};
 use ringless::domain::delivery::Rules;
+use ringless::domain::gate;
 use ringless::domain::ids::{PhoneNumberId, SetupId, UseCaseId, VoicemailId, WorkspaceId};
 use ringless::domain::labels::Labels;
 use ringless::domain::phone::PhoneNumber;
@@ -39,6 +40,13 @@ pub fn mp3(seed: u64) -> Vec<u8> {
     audio::testing::distinct_mp3(seed, 11)
 }
 
+/// Every purpose is chosen, and none has a limit.
+pub fn any_hour() -> gate::Rules {
+    let file = FileConfig::parse(crate::vendors::ANY_HOUR).unwrap();
+    let config = Config::build(Overrides::default(), file).unwrap();
+    gate::Rules::clone(&config.gates)
+}
+
 /// A store with a use case that sends over one scripted carrier.
 pub struct Scene {
     pub test: TestStore,
@@ -48,6 +56,7 @@ pub struct Scene {
     pub use_case_id: UseCaseId,
     pub number_ids: Vec<PhoneNumberId>,
     pub rules: Rules,
+    pub gates: Arc<gate::Rules>,
     queue: Arc<QueueGauge>,
 }
 
@@ -70,6 +79,7 @@ impl Scene {
             use_case_id,
             number_ids,
             rules: Rules::default(),
+            gates: Arc::new(any_hour()),
             queue: Arc::new(QueueGauge::new(1_000)),
         }
     }
@@ -83,12 +93,15 @@ impl Scene {
             schedule_time: None,
             expire_time: None,
             labels: Labels::new(),
+            time_zone: None,
+            postal_code: None,
             validate_only: false,
         }
     }
 
     pub async fn try_accept(&self, draft: Draft, seed: u64) -> Result<Accepted, OpError> {
         let (registry, queue) = (self.registry.clone(), self.queue.clone());
+        let gates = self.gates.clone();
         self.test
             .store
             .write(move |tx| {
@@ -101,6 +114,7 @@ impl Scene {
                 let accepting = Accepting {
                     workspace: WORKSPACE,
                     registry: &registry,
+                    gates: &gates,
                     queue: &queue,
                     expire_after: Duration::from_secs(72 * 3_600),
                 };
@@ -125,6 +139,7 @@ impl Scene {
         let delivering = Delivering {
             registry,
             rules: self.rules.clone(),
+            gates: self.gates.clone(),
             lease: LEASE,
             doors: None,
         };

@@ -17,6 +17,7 @@ use crate::vendors::desk::Common;
 use crate::vendors::drop_cowboy_v1::{self, DropCowboyV1};
 use crate::vendors::drop_cowboy_v2::{self, DropCowboyV2};
 use crate::vendors::slybroadcast::{self, Slybroadcast};
+use crate::vendors::ANY_HOUR;
 use crate::vendors::voicedrop::{self, VoiceDrop};
 
 /// A service in the making: its clock, its folder, and the carriers that it is to have.
@@ -39,7 +40,7 @@ impl Stage {
             clock: ManualClock::new(Time::from_micros(START_US)),
             data: tempfile::tempdir().unwrap(),
             names: Vec::new(),
-            file: String::new(),
+            file: ANY_HOUR.to_owned(),
         }
     }
 
