@@ -16,6 +16,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::domain::attempt::OutcomeKind;
 use crate::domain::failure::FailureReason;
+use crate::domain::gate::Gate;
 use crate::domain::status::Status;
 use crate::domain::word::Said;
 
@@ -56,6 +57,7 @@ struct Inner {
     accepted: Counter,
     attempts: Family<Labels<2>, Counter>,
     ended: Family<Labels<2>, Counter>,
+    held: Family<Labels<1>, Counter>,
     late_outcomes: Counter,
     words: Family<Labels<4>, Counter>,
     strangers: Family<Labels<1>, Counter>,
@@ -131,6 +133,12 @@ impl Metrics {
             "Voicemails that came to an end here, by status and failure reason",
             ended.clone(),
         );
+        let held = Family::default();
+        registry.register(
+            "voicemails_held",
+            "Times that a gate held a voicemail, by gate",
+            held.clone(),
+        );
         let late_outcomes = Counter::default();
         registry.register(
             "late_outcomes",
@@ -181,6 +189,7 @@ impl Metrics {
             accepted,
             attempts,
             ended,
+            held,
             late_outcomes,
             words,
             strangers,
@@ -219,6 +228,11 @@ impl Metrics {
             ("reason", reason.to_owned()),
         ];
         self.0.ended.get_or_create(&Labels(labels)).inc();
+    }
+
+    pub fn held(&self, gate: Gate) {
+        let labels = [("gate", gate.as_str().to_owned())];
+        self.0.held.get_or_create(&Labels(labels)).inc();
     }
 
     pub fn late_outcome(&self) {
@@ -292,6 +306,7 @@ mod tests {
         metrics.accepted();
         metrics.attempt("sandbox", OutcomeKind::Delivered);
         metrics.ended(Status::Failed, Some(FailureReason::AudioRejected));
+        metrics.held(Gate::Window);
         metrics.word("vendor", Door::Callback, Said::Pending, "kept");
         metrics.stranger(Door::Audio);
         metrics.uploads(3, 4);
@@ -304,6 +319,7 @@ mod tests {
             "ringless_voicemails_accepted_total 1",
             "ringless_attempts_total{carrier=\"sandbox\",outcome=\"Delivered\"} 1",
             "ringless_voicemails_ended_total{status=\"FAILED\",reason=\"audio_rejected\"} 1",
+            "ringless_voicemails_held_total{gate=\"WINDOW\"} 1",
             "ringless_carrier_words_total{carrier=\"vendor\",door=\"callback\",said=\"pending\",did=\"kept\"} 1",
             "ringless_strangers_total{door=\"audio\"} 1",
             "ringless_upload_memory_bytes 4",

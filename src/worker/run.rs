@@ -443,6 +443,8 @@ impl Runner {
     fn note_end(&self, delivery: &Delivery) {
         if delivery.status.is_end() {
             self.metrics.ended(delivery.status, delivery.failure_reason);
+        } else if let Some(gate) = delivery.hold_gate {
+            self.metrics.held(gate);
         }
     }
 }
