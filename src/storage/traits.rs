@@ -2,10 +2,14 @@
 //! that it is called in; `Option` means "not found", and deleted rows are not found.
 
 mod carriers;
+mod suppressions;
 
 use std::time::Duration;
 
 pub use carriers::{CarrierStore, LinkedAudio, NewCallback, UnreadCallback};
+pub use suppressions::{
+    ConsentFilter, ConsentStore, ScopeFilter, SkipReason, SuppressionFilter, SuppressionStore,
+};
 
 use crate::domain::attempt::{Attempt, CarrierWords, OutcomeKind};
 use crate::domain::breaker::Breaker;
@@ -39,6 +43,8 @@ pub trait Tx:
     + DeliveryStore
     + CarrierStore
     + RecoveryStore
+    + SuppressionStore
+    + ConsentStore
 {
     /// The store's time, the same throughout a write.
     fn now(&mut self) -> Result<Time>;
