@@ -66,6 +66,10 @@ ids! {
     HandOverId,
     /// The proof that a worker holds a row: it changes with each claim.
     LeaseToken,
+    /// A number that nothing is sent to.
+    SuppressionId,
+    /// A recorded consent.
+    ConsentId,
 }
 
 impl VoicemailId {

@@ -3,6 +3,7 @@
 
 pub mod attempt;
 pub mod breaker;
+pub mod consent;
 pub mod delivery;
 pub mod doubt;
 pub mod failure;
@@ -20,6 +21,7 @@ pub mod retry;
 pub mod room;
 pub mod sender;
 pub mod status;
+pub mod suppression;
 pub mod telephony;
 pub mod time;
 pub mod turns;

@@ -4,10 +4,12 @@
 mod arrivals;
 mod body;
 mod budget;
+mod lines;
 
 pub use arrivals::Arrivals;
 pub use body::Body;
 pub use budget::{Budget, Meter, Reservation, Uploads};
+pub use lines::{Line, Lines};
 
 use std::pin::Pin;
 use std::time::Duration;

@@ -64,6 +64,8 @@ pub enum Resource {
     UseCase,
     Voicemail,
     Audio,
+    Suppression,
+    Consent,
 }
 
 #[derive(Debug, thiserror::Error)]

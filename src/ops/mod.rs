@@ -4,6 +4,7 @@
 pub mod audio;
 pub mod callbacks;
 pub mod check_recipient;
+pub mod consents;
 pub mod deliver;
 pub mod error;
 pub mod fingerprint;
@@ -15,6 +16,7 @@ pub mod report;
 pub mod seed;
 pub mod send_voicemail;
 pub mod setups;
+pub mod suppressions;
 pub mod use_cases;
 pub mod voicemails;
 

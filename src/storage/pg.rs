@@ -61,6 +61,16 @@ macro_rules! first_locked {
     };
 }
 
+/// Stores the rows that no other stands in the way of, in one statement: each costs a way to the server.
+macro_rules! insert_new {
+    ($table:expr, $rows:expr, $conn:expr) => {
+        diesel::insert_into($table)
+            .values($rows)
+            .on_conflict_do_nothing()
+            .execute($conn)
+    };
+}
+
 /// The number of a time's slice of `$micros` microseconds since 1970.
 macro_rules! slice_of_create_time {
     ($micros:expr) => {

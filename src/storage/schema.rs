@@ -244,6 +244,45 @@ macro_rules! schema {
             }
         }
 
+        diesel::table! {
+            suppressions (id) {
+                id -> $id,
+                workspace_id -> BigInt,
+                phone_number -> Text,
+                scope -> SmallInt,
+                scope_key -> Text,
+                reason -> SmallInt,
+                source -> Text,
+                actor -> Text,
+                note -> Text,
+                create_time -> $ts,
+                update_time -> $ts,
+                expire_time -> Nullable<$ts>,
+                delete_time -> Nullable<$ts>,
+                delete_reason -> Text,
+                delete_actor -> Text,
+            }
+        }
+
+        diesel::table! {
+            consents (id) {
+                id -> $id,
+                workspace_id -> BigInt,
+                phone_number -> Text,
+                scope -> SmallInt,
+                scope_key -> Text,
+                kind -> SmallInt,
+                text_shown -> Text,
+                source -> Text,
+                actor -> Text,
+                consent_time -> $ts,
+                create_time -> $ts,
+                revoke_time -> Nullable<$ts>,
+                revoke_reason -> Text,
+                revoke_actor -> Text,
+            }
+        }
+
         diesel::joinable!(voicemails -> audios (audio_id));
         diesel::joinable!(use_case_phone_numbers -> phone_numbers (phone_number_id));
         diesel::allow_tables_to_appear_in_same_query!(

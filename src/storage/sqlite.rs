@@ -56,6 +56,17 @@ macro_rules! first_locked {
     }};
 }
 
+/// Stores the rows that no other stands in the way of, one by one: SQLite's statement for several can't
+/// pass over some of them.
+macro_rules! insert_new {
+    ($table:expr, $rows:expr, $conn:expr) => {
+        $rows.into_iter().try_fold(0, |stored, row| {
+            let one = diesel::insert_into($table).values(row).on_conflict_do_nothing();
+            Ok::<usize, diesel::result::Error>(stored + one.execute($conn)?)
+        })
+    };
+}
+
 /// The number of a time's slice of `$micros` microseconds since 1970.
 macro_rules! slice_of_create_time {
     ($micros:expr) => {

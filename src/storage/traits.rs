@@ -3,11 +3,15 @@
 
 mod carriers;
 mod gates;
+mod suppressions;
 
 use std::time::Duration;
 
 pub use carriers::{CarrierStore, LinkedAudio, NewCallback, UnreadCallback};
 pub use gates::GateStore;
+pub use suppressions::{
+    ConsentFilter, ConsentStore, ScopeFilter, SkipReason, SuppressionFilter, SuppressionStore,
+};
 
 use crate::domain::attempt::{Attempt, CarrierWords, OutcomeKind};
 use crate::domain::breaker::Breaker;
@@ -42,6 +46,8 @@ pub trait Tx:
     + CarrierStore
     + GateStore
     + RecoveryStore
+    + SuppressionStore
+    + ConsentStore
 {
     /// The store's time, the same throughout a write.
     fn now(&mut self) -> Result<Time>;

@@ -105,7 +105,9 @@ ids_in_the_database!(
     VoicemailId,
     AudioId,
     HandOverId,
-    LeaseToken
+    LeaseToken,
+    SuppressionId,
+    ConsentId
 );
 
 impl From<Time> for Ts {

@@ -15,6 +15,7 @@ use crate::domain::status::Status;
 use crate::domain::telephony::{Pause, PauseReason, Setup};
 use crate::domain::time::Time;
 use crate::ops::error::Result;
+use crate::ops::suppressions;
 use crate::storage::{AttemptEnd, Error, Guard, Lock, Tx};
 
 /// What recording did.
@@ -164,6 +165,7 @@ pub(super) fn note_reason(
     began: Time,
 ) -> Result<()> {
     pause_where_due(tx, delivery, carrier, reason, began)?;
+    suppressions::told_by_carrier(tx, delivery, carrier, reason)?;
     forget_upload_where_due(tx, delivering, carrier, delivery.audio_id, reason)
 }
 

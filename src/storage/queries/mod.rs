@@ -3,6 +3,7 @@
 
 mod audio;
 mod carriers;
+mod consents;
 mod delivery;
 mod explain;
 mod gates;
@@ -11,6 +12,7 @@ mod queue;
 mod recovery;
 mod report;
 mod rows;
+mod suppressions;
 mod telephony;
 mod use_cases;
 mod voicemails;
