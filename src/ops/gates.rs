@@ -7,13 +7,14 @@ use std::time::Duration;
 use super::error::Result;
 use crate::carrier::Registry;
 use crate::domain::caps::{self, CapVerdict};
-use crate::domain::consent::{self, ConsentVerdict};
+use crate::domain::consent;
 use crate::domain::failure::FailureReason;
 use crate::domain::gate::{Finding, Findings, Gate, Rules, Verdict};
 use crate::domain::ids::WorkspaceId;
 use crate::domain::phone::PhoneNumber;
 use crate::domain::place::Place;
 use crate::domain::profile::Profile;
+use crate::domain::suppression::Scope;
 use crate::domain::telephony::Setup;
 use crate::domain::time::Time;
 use crate::domain::use_case::{Purpose, UseCase};
@@ -97,31 +98,34 @@ fn suppression(tx: &mut dyn Tx, subject: &Subject<'_>) -> Result<Finding> {
     let gate = Gate::Suppression;
     let use_case = subject.use_case;
     let all = tx.suppressions_of(subject.workspace, subject.recipient)?;
-    let covers = |scope: &crate::domain::suppression::Scope| {
-        scope.covers(&use_case.entity_name, use_case.id)
-    };
     let known = all.len();
-    let found = all.into_iter().find(|it| covers(&it.scope));
+    let found = all
+        .into_iter()
+        .find(|one| one.scope.covers(&use_case.entity_name, use_case.id));
     Ok(match found {
         None => Finding::new(gate, Verdict::Pass, "the number is not suppressed here")
             .input("suppressions of the number", known),
         Some(suppression) => {
+            let reason = suppression.reason;
             let verdict = Verdict::Refuse {
-                reason: suppression.reason.failure_reason(),
+                reason: reason.failure(),
             };
-            let why = format!(
-                "the recipient was suppressed ({}) at {}",
-                suppression.reason.as_str(),
-                suppression.create_time
-            );
-            Finding::new(gate, verdict, why)
+            Finding::new(gate, verdict, reason.detail(suppression.create_time))
                 .input("suppression", suppression.id)
-                .input("scope", suppression.scope.describe())
+                .input("scope", scope_text(&suppression.scope))
                 .input("reason", suppression.reason.as_str())
                 .input("source", &suppression.source)
                 .input("since", suppression.create_time)
         }
     })
+}
+
+fn scope_text(scope: &Scope) -> String {
+    match scope {
+        Scope::Workspace => "the workspace".to_owned(),
+        Scope::Entity(name) => format!("entity {name}"),
+        Scope::UseCase(id) => format!("use case {id}"),
+    }
 }
 
 fn purpose(rules: &Rules, registry: &Registry, subject: &Subject<'_>) -> Finding {
@@ -179,18 +183,19 @@ fn consent(
         use_case.id,
         subject.send_time,
     ) {
-        ConsentVerdict::Given(consent) => Finding::new(gate, Verdict::Pass, "a consent is on record")
+        consent::Verdict::Given(consent) => Finding::new(gate, Verdict::Pass, "a consent is on record")
             .input("consent", consent.id)
             .input("given", consent.consent_time)
             .input("source", &consent.source),
-        ConsentVerdict::Revoked => Finding::new(
+        consent::Verdict::Revoked(consent) => Finding::new(
             gate,
             Verdict::Refuse {
                 reason: FailureReason::ConsentRevoked,
             },
             "the consent on record has been revoked",
-        ),
-        ConsentVerdict::Missing => Finding::new(
+        )
+        .input("consent", consent.id),
+        consent::Verdict::Missing => Finding::new(
             gate,
             Verdict::Refuse {
                 reason: FailureReason::ConsentMissing,
@@ -253,11 +258,11 @@ fn cap(
         now,
     );
     let finding = match verdict {
-        CapVerdict::Free => Finding::new(gate, Verdict::Pass, "the recipient may have one more"),
-        CapVerdict::Full { limit, frees } => {
+        CapVerdict::Free { .. } => Finding::new(gate, Verdict::Pass, "the recipient may have one more"),
+        CapVerdict::Full { limit, used, frees } => {
             let why = format!(
-                "the recipient has had {} in {} day(s), as many as the purpose allows; there is room again at {frees}",
-                limit.max, limit.days
+                "the recipient has had {used} in {} day(s), and the purpose allows {}; there is room again at {frees}",
+                limit.days, limit.max
             );
             let is_too_late = subject.expire_time.is_some_and(|expire| frees >= expire);
             let verdict = match is_too_late {
