@@ -9,6 +9,7 @@ pub mod doubt;
 pub mod failure;
 pub mod gate;
 pub mod hand_over;
+pub mod hours;
 pub mod ids;
 pub mod labels;
 pub mod links;
@@ -16,18 +17,22 @@ pub mod names;
 pub mod pace;
 pub mod phone;
 pub mod profile;
+pub mod place;
 pub mod report;
 pub mod retry;
 pub mod room;
 pub mod sender;
 pub mod status;
 pub mod suppression;
+pub mod tables;
 pub mod telephony;
 pub mod time;
 pub mod turns;
 pub mod use_case;
 pub mod voicemail;
+pub mod window;
 pub mod word;
+pub mod zone;
 
 /// Bytes as lower-case hexadecimal.
 pub fn hex(bytes: &[u8]) -> String {
