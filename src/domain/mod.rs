@@ -3,6 +3,7 @@
 
 pub mod attempt;
 pub mod breaker;
+pub mod caps;
 pub mod delivery;
 pub mod doubt;
 pub mod failure;
@@ -23,6 +24,7 @@ pub mod time;
 pub mod turns;
 pub mod use_case;
 pub mod voicemail;
+pub mod warm_up;
 pub mod word;
 
 /// Bytes as lower-case hexadecimal.

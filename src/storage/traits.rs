@@ -2,10 +2,12 @@
 //! that it is called in; `Option` means "not found", and deleted rows are not found.
 
 mod carriers;
+mod counting;
 
 use std::time::Duration;
 
 pub use carriers::{CarrierStore, LinkedAudio, NewCallback, UnreadCallback};
+pub use counting::{CountedFilter, CountingStore};
 
 use crate::domain::attempt::{Attempt, CarrierWords, OutcomeKind};
 use crate::domain::breaker::Breaker;
@@ -38,6 +40,7 @@ pub trait Tx:
     + QueueStore
     + DeliveryStore
     + CarrierStore
+    + CountingStore
     + RecoveryStore
 {
     /// The store's time, the same throughout a write.
@@ -236,12 +239,13 @@ pub trait VoicemailStore {
         page: Page,
     ) -> Result<String>;
     /// The sender of the newest voicemail to this recipient in this use case that was not
-    /// cancelled or skipped.
+    /// cancelled or skipped, `except` aside.
     fn last_sender(
         &mut self,
         workspace: WorkspaceId,
         use_case: UseCaseId,
         recipient: &PhoneNumber,
+        except: Option<VoicemailId>,
     ) -> Result<Option<PhoneNumber>>;
     /// Are voicemails of this use case ACCEPTED, SENDING or SENT?
     fn is_use_case_in_flight(
@@ -291,7 +295,8 @@ pub trait ReportStore {
 
 /// The queue: what a worker may touch now. Rows of all workspaces.
 pub trait QueueStore {
-    /// The use cases after `after` that have waiting voicemails, in the order of their ids, at most `limit`.
+    /// The use cases after `after` that have waiting voicemails, in the order of their ids, at most `limit`;
+    /// paused ones too.
     fn lanes(&mut self, after: Option<UseCaseId>, limit: i64) -> Result<Vec<Lane>>;
     /// The setups of these lanes; one that can't be read is logged and left out.
     fn setups_of(&mut self, lanes: &[Lane]) -> Result<Vec<Setup>>;

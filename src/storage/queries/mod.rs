@@ -3,6 +3,7 @@
 
 mod audio;
 mod carriers;
+mod counting;
 mod delivery;
 mod explain;
 mod lists;
