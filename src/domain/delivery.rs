@@ -226,6 +226,7 @@ impl Delivery {
         traits: DoubtTraits,
         context: Context<'_>,
     ) -> Result<(), Refused> {
+        hand_over.weigh_outcome(outcome, context.now);
         match outcome {
             Outcome::Delivered => self.word(End::Delivered, words, context.now),
             // The refusal of a repeat says nothing about the call that is in doubt, unless it is about
@@ -272,6 +273,7 @@ impl Delivery {
         context: Context<'_>,
     ) -> Result<(), Refused> {
         hand_over.asks += 1;
+        hand_over.weigh_answer(answer, self.status, context.now);
         match (answer, self.status) {
             (Answer::Ended(end), _) => self.word(*end, words, context.now),
             (Answer::Pending { again_after }, Status::Sending) => {
@@ -337,6 +339,7 @@ impl Delivery {
         traits: DoubtTraits,
         context: Context<'_>,
     ) -> Result<(), Refused> {
+        hand_over.weigh_word(effect, context.now);
         if self.status == Status::Accepted {
             // It is spoken of, so it has left whatever its call came to; now it stands at this one.
             self.status = apply(self.status, Event::Claimed)?;

@@ -75,6 +75,9 @@ fn sending() -> (Delivery, HandOver) {
         refused_round: None,
         token_hash: None,
         is_void: false,
+        recipient: delivery.recipient.clone(),
+        sender_id: Some(delivery.sender_id),
+        counts_time: None,
     };
     (delivery, hand_over)
 }

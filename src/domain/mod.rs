@@ -4,6 +4,7 @@
 pub mod attempt;
 pub mod breaker;
 pub mod consent;
+pub mod caps;
 pub mod delivery;
 pub mod doubt;
 pub mod failure;
@@ -31,6 +32,7 @@ pub mod turns;
 pub mod use_case;
 pub mod voicemail;
 pub mod window;
+pub mod warm_up;
 pub mod word;
 pub mod zone;
 

@@ -25,6 +25,8 @@ pub const DESCRIPTION_MAX: usize = 2_000;
 pub const DISPLAY_NAME_MAX: usize = 100;
 /// Characters of the reason given to SuspendSetup.
 pub const SUSPEND_REASON_MAX: usize = 500;
+/// Characters of the reason given to PauseUseCase.
+pub const PAUSE_REASON_MAX: usize = 500;
 /// Characters of a `request_id`.
 pub const REQUEST_ID_MAX: usize = 128;
 

@@ -3,7 +3,9 @@
 use super::failure::FailureReason;
 use super::ids::{PhoneNumberId, SetupId, WorkspaceId};
 use super::phone::PhoneNumber;
+use super::sender::Candidate;
 use super::time::Time;
+use super::warm_up::NumberCaps;
 
 /// Bytes of a carrier's name.
 pub const CARRIER_NAME_BYTES_MAX: usize = 63;
@@ -149,6 +151,7 @@ pub struct SenderNumber {
     pub status: NumberStatus,
     /// The carriers that it may be used with; empty: all of the setup's.
     pub carriers: Vec<String>,
+    pub caps: NumberCaps,
     pub create_time: Time,
     pub update_time: Time,
 }
@@ -173,6 +176,18 @@ impl SenderNumber {
     /// May it be used with this carrier?
     pub fn allows(&self, carrier: &str) -> bool {
         self.carriers.is_empty() || self.carriers.iter().any(|name| name == carrier)
+    }
+
+    /// As one to choose from, `last_used` and its use so far left out.
+    pub fn candidate(self, now: Time) -> Candidate {
+        Candidate {
+            id: self.id,
+            last_used: None,
+            cap: self.caps.in_force(self.create_time, now),
+            cap_until: self.caps.next_step_time(self.create_time, now),
+            full_until: None,
+            number: self.number,
+        }
     }
 }
 

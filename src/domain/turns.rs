@@ -16,6 +16,8 @@ pub struct Lane {
     pub setup_id: SetupId,
     /// When its first one is due.
     pub next_time: Time,
+    /// Its use case is paused: it has no turns.
+    pub is_paused: bool,
 }
 
 /// Who was served when. The order only; what may be taken at all is counted in the database.
@@ -69,6 +71,7 @@ mod tests {
             use_case_id: UseCaseId::generate(),
             setup_id: SetupId::generate(),
             next_time: Time::EPOCH,
+            is_paused: false,
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::ids::{PhoneNumberId, SetupId, UseCaseId, WorkspaceId};
 use super::phone::PhoneNumber;
+use super::sender::SenderPlan;
 use super::time::Time;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,8 +19,30 @@ pub struct UseCase {
     pub purpose: Option<Purpose>,
     pub callback_phone_number: Option<PhoneNumber>,
     pub opt_out_phone_number: Option<PhoneNumber>,
+    pub senders: SenderPlan,
+    /// An operator has stopped its queue.
+    pub pause: Option<UseCasePause>,
     pub create_time: Time,
     pub update_time: Time,
+}
+
+/// What is sent for a paused use case is taken and waits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UseCasePause {
+    pub reason: String,
+    pub since: Time,
+}
+
+impl UseCase {
+    /// Why its voicemails wait; `None`: they may be sent.
+    pub fn why_waiting(&self) -> Option<String> {
+        self.pause
+            .as_ref()
+            .map(|pause| match pause.reason.as_str() {
+                "" => format!("its use case is paused since {}; it waits", pause.since),
+                reason => format!("its use case is paused: {reason}"),
+            })
+    }
 }
 
 /// The numbers are those of the proto enum `Channel` and of the database column.

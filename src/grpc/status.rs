@@ -347,6 +347,15 @@ fn precondition(error: &OpError) -> Wire {
             format!("use case `{use_case_id}` has no active phone number that its setup's carriers may use. Assign one with AssignPhoneNumber, or activate one with ActivatePhoneNumber"),
         )
         .with("use_case_id", use_case_id),
+        OpError::MainNumberInactive { use_case_id, phone_number_id } => {
+            let number = phone_number_id.map(|id| id.to_string()).unwrap_or_default();
+            failed(
+                ErrorReason::MainNumberInactive,
+                format!("the main number `{number}` of use case `{use_case_id}` may not send this: it is not active, not allowed with a carrier of the setup, or the recipient's own. Activate it with ActivatePhoneNumber, or change main_phone_number_id or sender_policy with UpdateUseCase"),
+            )
+            .with("use_case_id", use_case_id)
+            .with("phone_number_id", number)
+        }
         OpError::WrongChannel { use_case_id, channel } => failed(
             ErrorReason::WrongChannel,
             format!("use case `{use_case_id}` is of {}; only CHANNEL_RINGLESS_VOICEMAIL sends voicemails. Use one of that channel", channel.as_str()),
@@ -371,6 +380,23 @@ fn precondition_of_change(error: &OpError) -> Wire {
             ErrorReason::PhoneNumberInUse,
             format!("phone number `{phone_number_id}` is assigned to a use case. Unassign it first with UnassignPhoneNumber"),
         )
+        .with("phone_number_id", phone_number_id),
+        OpError::MainNumberNotAssigned { use_case_id, phone_number_id } => {
+            let wire = failed(
+                ErrorReason::MainNumberNotAssigned,
+                format!("phone number `{phone_number_id}` is not assigned to the use case, so it can't be its main number. Assign it first with AssignPhoneNumber, then name it with UpdateUseCase"),
+            );
+            match use_case_id {
+                Some(id) => wire.with("use_case_id", id),
+                None => wire,
+            }
+            .with("phone_number_id", phone_number_id)
+        }
+        OpError::PhoneNumberIsMain { use_case_id, phone_number_id } => failed(
+            ErrorReason::PhoneNumberIsMain,
+            format!("phone number `{phone_number_id}` is the main number of use case `{use_case_id}`. Change main_phone_number_id with UpdateUseCase first"),
+        )
+        .with("use_case_id", use_case_id)
         .with("phone_number_id", phone_number_id),
         OpError::VoicemailsInFlight { use_case_id } => failed(
             ErrorReason::VoicemailsInFlight,

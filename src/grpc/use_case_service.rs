@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tonic::Request;
 
-use super::convert::use_case::{new_use_case, to_use_case, use_case_change};
+use super::convert::use_case::{new_use_case, pause, to_use_case, use_case_change};
 use super::convert::{Fields, required_id};
 use super::pb::use_case_service_server::UseCaseService;
 use super::status::refuse_blind_repeat;
@@ -167,6 +167,41 @@ impl UseCaseService for UseCases {
                 .await
         };
         let to_response = |use_case| pb::UnassignPhoneNumberResponse {
+            use_case: Some(to_use_case(use_case)),
+        };
+        answer(done.await.map(to_response), Repeat::Safe)
+    }
+
+    async fn pause_use_case(
+        &self,
+        request: Request<pb::PauseUseCaseRequest>,
+    ) -> Answer<pb::PauseUseCaseResponse> {
+        let done = async {
+            let (id, reason) = pause(request.get_ref())?;
+            self.0
+                .write(move |api, tx| use_cases::pause(tx, api.workspace, id, &reason))
+                .await
+        };
+        let to_response = |use_case| pb::PauseUseCaseResponse {
+            use_case: Some(to_use_case(use_case)),
+        };
+        answer(done.await.map(to_response), Repeat::Safe)
+    }
+
+    async fn resume_use_case(
+        &self,
+        request: Request<pb::ResumeUseCaseRequest>,
+    ) -> Answer<pb::ResumeUseCaseResponse> {
+        let done = async {
+            let id = &request.get_ref().use_case_id;
+            let id = required_id("use_case_id", id, UseCaseId::parse)?;
+            let resume = move |api: &Api, tx: &mut dyn Tx| use_cases::resume(tx, api.workspace, id);
+            let resumed = self.0.write(resume).await?;
+            // What waited may go on now.
+            self.0.wake.wake();
+            Ok(resumed)
+        };
+        let to_response = |use_case| pb::ResumeUseCaseResponse {
             use_case: Some(to_use_case(use_case)),
         };
         answer(done.await.map(to_response), Repeat::Safe)

@@ -97,6 +97,21 @@ pub enum OpError {
     SetupInUse { setup_id: SetupId },
     #[error("the use case has no active phone number")]
     NoActivePhoneNumber { use_case_id: UseCaseId },
+    #[error("the use case's main number may not send")]
+    MainNumberInactive {
+        use_case_id: UseCaseId,
+        phone_number_id: Option<PhoneNumberId>,
+    },
+    #[error("the main number is not assigned to the use case")]
+    MainNumberNotAssigned {
+        use_case_id: Option<UseCaseId>,
+        phone_number_id: PhoneNumberId,
+    },
+    #[error("the phone number is the use case's main number")]
+    PhoneNumberIsMain {
+        use_case_id: UseCaseId,
+        phone_number_id: PhoneNumberId,
+    },
     #[error("the use case's channel sends no voicemails")]
     WrongChannel {
         use_case_id: UseCaseId,

@@ -6,6 +6,8 @@ use super::setups::{find_created, note_created};
 use crate::domain::ids::{PhoneNumberId, SetupId, WorkspaceId};
 use crate::domain::phone::PhoneNumber;
 use crate::domain::telephony::{NumberStatus, SenderNumber, Setup};
+use crate::domain::time::Time;
+use crate::domain::warm_up::{NumberCaps, WarmUpStep};
 use crate::storage::{Error, Lock, Tx};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +16,7 @@ pub struct NewNumber {
     pub number: PhoneNumber,
     pub display_name: String,
     pub carriers: Vec<String>,
+    pub caps: NumberCaps,
     pub request_id: Option<String>,
 }
 
@@ -21,23 +24,16 @@ pub struct NewNumber {
 pub struct NumberChange {
     pub display_name: Option<String>,
     pub carriers: Option<Vec<String>>,
+    pub daily_cap: Option<i32>,
+    pub warm_up: Option<Vec<WarmUpStep>>,
+    pub warm_up_start_time: Option<Option<Time>>,
 }
 
 const KIND: &str = "phone_number";
 
 /// ACTIVE at once.
 pub fn create(tx: &mut dyn Tx, workspace: WorkspaceId, new: &NewNumber) -> Result<SenderNumber> {
-    let content = new
-        .carriers
-        .iter()
-        .fold(
-            Fingerprint::default()
-                .part(new.setup_id.uuid())
-                .part(new.number.e164())
-                .part(&new.display_name),
-            |hash, name| hash.part(name),
-        )
-        .finish();
+    let content = content(new);
     if let Some(known) = find_created(tx, workspace, KIND, new.request_id.as_deref(), &content)? {
         return get(tx, workspace, known.into());
     }
@@ -52,6 +48,7 @@ pub fn create(tx: &mut dyn Tx, workspace: WorkspaceId, new: &NewNumber) -> Resul
         display_name: new.display_name.clone(),
         status: NumberStatus::Active,
         carriers: new.carriers.clone(),
+        caps: new.caps.clone(),
         create_time: now,
         update_time: now,
     };
@@ -68,6 +65,27 @@ pub fn create(tx: &mut dyn Tx, workspace: WorkspaceId, new: &NewNumber) -> Resul
         other => other.into(),
     })?;
     Ok(number)
+}
+
+/// What must be the same for a repeat.
+fn content(new: &NewNumber) -> Vec<u8> {
+    let start = Fingerprint::default()
+        .part(new.setup_id.uuid())
+        .part(new.number.e164())
+        .part(&new.display_name);
+    let content = (new.carriers.iter()).fold(start, |hash, name| hash.part(name));
+    // One without caps is what it was before there were any. No carrier's name is a number.
+    let content = match new.caps == NumberCaps::default() {
+        true => content,
+        false => content
+            .part(new.caps.daily_cap.to_be_bytes())
+            .optional((new.caps.warm_up_start_time).map(|time| time.micros().to_be_bytes())),
+    };
+    let step = |hash: Fingerprint, step: &WarmUpStep| {
+        hash.part(step.from_day.to_be_bytes())
+            .part(step.daily_cap.to_be_bytes())
+    };
+    (new.caps.warm_up.iter()).fold(content, step).finish()
 }
 
 pub fn get(tx: &mut dyn Tx, workspace: WorkspaceId, id: PhoneNumberId) -> Result<SenderNumber> {
@@ -88,6 +106,15 @@ pub fn update(
         let setup = super::setups::find(tx, workspace, number.setup_id, Lock::Present)?;
         check_carriers(carriers, &setup)?;
         number.carriers.clone_from(carriers);
+    }
+    if let Some(daily_cap) = change.daily_cap {
+        number.caps.daily_cap = daily_cap;
+    }
+    if let Some(warm_up) = &change.warm_up {
+        number.caps.warm_up.clone_from(warm_up);
+    }
+    if let Some(start) = change.warm_up_start_time {
+        number.caps.warm_up_start_time = start;
     }
     save(tx, number)
 }

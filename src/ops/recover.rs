@@ -256,7 +256,13 @@ fn release(tx: &mut dyn Tx, held: &Delivery) -> Result<()> {
     let mut delivery = held.clone();
     delivery.release(now).map_err(deliver::refused)?;
     tx.save_delivery(Guard::of(held), &delivery)?;
-    end_earlier_call(tx, held.voicemail_id)
+    end_earlier_call(tx, held.voicemail_id)?;
+    // None of the carriers ever got it.
+    for mut hand_over in tx.hand_overs(held.voicemail_id)? {
+        hand_over.give_back();
+        tx.save_hand_over(&hand_over)?;
+    }
+    Ok(())
 }
 
 /// The hand-overs that carriers may know, with the question about each: those that the backup holds,
@@ -288,6 +294,10 @@ fn hand_overs(tx: &mut dyn Tx, delivery: &Delivery) -> Result<Vec<(HandOver, Que
             turn,
             refused_round: None,
             is_void: false,
+            recipient: delivery.recipient.clone(),
+            sender_id: Some(delivery.sender_id),
+            // It counts once the carrier says that it has it.
+            counts_time: None,
         });
     }
     let question = |hand_over: &HandOver| Question {

@@ -8,8 +8,10 @@ use super::use_cases::{self, NewUseCase};
 use crate::carrier::Registry;
 use crate::domain::ids::{AudioId, UseCaseId, WorkspaceId};
 use crate::domain::phone::PhoneNumber;
+use crate::domain::sender::SenderPlan;
 use crate::domain::use_case::{Channel, Purpose};
 use crate::domain::voicemail::Audio;
+use crate::domain::warm_up::NumberCaps;
 use crate::storage::{NumberFilter, Page, Tx, UseCaseFilter};
 
 /// The spoken sample that an empty database is given, and that an account's check fetches.
@@ -66,6 +68,7 @@ pub fn seed(
         purpose: Some(Purpose::Other),
         callback_phone_number: None,
         opt_out_phone_number: None,
+        senders: SenderPlan::default(),
         request_id: None,
     };
     let use_case = use_cases::create(tx, workspace, &use_case, registry)?;
@@ -75,6 +78,7 @@ pub fn seed(
             number: PhoneNumber::from_stored(number.to_owned()),
             display_name: String::new(),
             carriers: Vec::new(),
+            caps: NumberCaps::default(),
             request_id: None,
         };
         let number = phone_numbers::create(tx, workspace, &number)?;

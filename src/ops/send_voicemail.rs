@@ -16,7 +16,7 @@ use crate::domain::gate;
 use crate::domain::ids::{AudioId, UseCaseId, VoicemailId, WorkspaceId};
 use crate::domain::labels::Labels;
 use crate::domain::phone::PhoneNumber;
-use crate::domain::sender::{self, Candidate, NoSender};
+use crate::domain::sender::{Candidate, NoSender, Wanted, choose};
 use crate::domain::status::Status;
 use crate::domain::telephony::{Setup, SetupStatus};
 use crate::domain::time::Time;
@@ -306,11 +306,24 @@ fn choose_sender(
     setup: &Setup,
 ) -> Result<Candidate> {
     let candidates = tx.sender_candidates(use_case.id, &setup.carriers)?;
-    let last = tx.last_sender(use_case.workspace_id, use_case.id, &draft.recipient)?;
+    let last = tx.last_sender(use_case.workspace_id, use_case.id, &draft.recipient, None)?;
     let use_case_id = use_case.id;
-    match sender::choose(&candidates, &draft.recipient, last.as_ref()) {
-        Ok(chosen) => Ok(chosen.clone()),
-        Err(NoSender::NoActiveNumber) => Err(OpError::NoActivePhoneNumber { use_case_id }),
+    let wanted = Wanted {
+        recipient: &draft.recipient,
+        last_sender: last.as_ref(),
+        current: None,
+        plan: use_case.senders,
+    };
+    // Caps are not looked at yet: by the time it is handed over there may be room.
+    match choose(&candidates, wanted) {
+        Ok(choice) => Ok(choice.candidate),
+        Err(NoSender::MainMayNotSend) => Err(OpError::MainNumberInactive {
+            use_case_id,
+            phone_number_id: use_case.senders.main,
+        }),
+        Err(NoSender::NoActiveNumber | NoSender::AllCapped { .. }) => {
+            Err(OpError::NoActivePhoneNumber { use_case_id })
+        }
         Err(NoSender::OnlyTheRecipient) => Err(OpError::SenderIsRecipient { use_case_id }),
     }
 }

@@ -14,7 +14,7 @@ pub fn get(tx: &mut dyn Tx, workspace: WorkspaceId, id: VoicemailId) -> Result<V
         .ok_or(OpError::NotFound(Resource::Voicemail, id.uuid()))
 }
 
-/// As it is shown by itself: one that waits for its setup says so.
+/// As it is shown by itself: one that waits for its setup or its use case says so.
 pub fn explained(
     tx: &mut dyn Tx,
     workspace: WorkspaceId,
@@ -36,6 +36,12 @@ pub fn explained(
                 let why = setups::shown(setup, registry, &breakers).why_waiting();
                 why.or_else(|| (!is_known).then(|| NO_CARRIER.to_owned()))
             }
+        };
+        let why = match why {
+            Some(why) => Some(why),
+            None => tx
+                .find_use_case(workspace, voicemail.use_case_id, Lock::None)?
+                .and_then(|use_case| use_case.why_waiting()),
         };
         voicemail.status_detail = why.unwrap_or(voicemail.status_detail);
     }

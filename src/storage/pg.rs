@@ -48,6 +48,13 @@ macro_rules! skip_locked {
     };
 }
 
+/// Reads rows that nobody else changes until the unit of work ends.
+macro_rules! locked {
+    ($query:expr) => {
+        $query.for_no_key_update()
+    };
+}
+
 /// Reads a row under the lock that is asked for.
 macro_rules! first_locked {
     ($query:expr, $lock:expr, $conn:expr, $row:ty) => {
@@ -322,6 +329,14 @@ pub fn with_migration_lock<T>(
     diesel::select(pg_advisory_unlock(LOCK)).execute(conn)?;
     conn.batch_execute(SETTINGS)?;
     done
+}
+
+/// Nobody else has the lock of this number until the transaction ends.
+pub fn lock_until_end(conn: &mut Conn, key: i64) -> Result<()> {
+    define_sql_function! { fn pg_advisory_xact_lock(key: diesel::sql_types::BigInt) -> diesel::sql_types::Nullable<Bool>; }
+    // It gives SQL's void, which is read as no row value at all.
+    diesel::select(pg_advisory_xact_lock(key)).execute(conn)?;
+    Ok(())
 }
 
 /// A commit that the server refused did not happen; one whose answer was lost may have.

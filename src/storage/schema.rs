@@ -56,6 +56,9 @@ macro_rules! schema {
                 create_time -> $ts,
                 update_time -> $ts,
                 delete_time -> Nullable<$ts>,
+                daily_cap -> Integer,
+                warm_up -> Text,
+                warm_up_start_time -> Nullable<$ts>,
             }
         }
 
@@ -74,6 +77,11 @@ macro_rules! schema {
                 create_time -> $ts,
                 update_time -> $ts,
                 delete_time -> Nullable<$ts>,
+                sender_policy -> SmallInt,
+                sticky_sender -> Bool,
+                main_phone_number_id -> Nullable<$id>,
+                pause_time -> Nullable<$ts>,
+                pause_reason -> Text,
             }
         }
 
@@ -188,6 +196,9 @@ macro_rules! schema {
                 refused_round -> Nullable<Integer>,
                 token_hash -> Nullable<Binary>,
                 void -> Bool,
+                recipient -> Text,
+                sender_id -> Nullable<$id>,
+                counts_time -> Nullable<$ts>,
             }
         }
 

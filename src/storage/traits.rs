@@ -4,6 +4,7 @@
 mod carriers;
 mod gates;
 mod suppressions;
+mod counting;
 
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ pub use gates::GateStore;
 pub use suppressions::{
     ConsentFilter, ConsentStore, ScopeFilter, SkipReason, SuppressionFilter, SuppressionStore,
 };
+pub use counting::{CountedFilter, CountingStore};
 
 use crate::domain::attempt::{Attempt, CarrierWords, OutcomeKind};
 use crate::domain::breaker::Breaker;
@@ -45,6 +47,7 @@ pub trait Tx:
     + DeliveryStore
     + CarrierStore
     + GateStore
+    + CountingStore
     + RecoveryStore
     + SuppressionStore
     + ConsentStore
@@ -245,12 +248,13 @@ pub trait VoicemailStore {
         page: Page,
     ) -> Result<String>;
     /// The sender of the newest voicemail to this recipient in this use case that was not
-    /// cancelled or skipped.
+    /// cancelled or skipped, `except` aside.
     fn last_sender(
         &mut self,
         workspace: WorkspaceId,
         use_case: UseCaseId,
         recipient: &PhoneNumber,
+        except: Option<VoicemailId>,
     ) -> Result<Option<PhoneNumber>>;
     /// Are voicemails of this use case ACCEPTED, SENDING or SENT?
     fn is_use_case_in_flight(
@@ -300,7 +304,8 @@ pub trait ReportStore {
 
 /// The queue: what a worker may touch now. Rows of all workspaces.
 pub trait QueueStore {
-    /// The use cases after `after` that have waiting voicemails, in the order of their ids, at most `limit`.
+    /// The use cases after `after` that have waiting voicemails, in the order of their ids, at most `limit`;
+    /// paused ones too.
     fn lanes(&mut self, after: Option<UseCaseId>, limit: i64) -> Result<Vec<Lane>>;
     /// The setups of these lanes; one that can't be read is logged and left out.
     fn setups_of(&mut self, lanes: &[Lane]) -> Result<Vec<Setup>>;

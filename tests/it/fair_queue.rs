@@ -10,6 +10,7 @@ use ringless::domain::breaker::Breaker;
 use ringless::domain::failure::FailureReason;
 use ringless::domain::ids::{UseCaseId, VoicemailId};
 use ringless::domain::room::{Kind, Room};
+use ringless::domain::sender::SenderPlan;
 use ringless::domain::status::Status;
 use ringless::domain::telephony::Setup;
 use ringless::domain::use_case::Channel;
@@ -52,6 +53,7 @@ async fn another_use_case(scene: &Scene) -> UseCaseId {
             purpose: None,
             callback_phone_number: None,
             opt_out_phone_number: None,
+            senders: SenderPlan::default(),
             request_id: None,
         };
         let made = use_cases::create(tx, WORKSPACE, &new, &registry)?;

@@ -8,6 +8,7 @@ use crate::domain::names::{DISPLAY_NAME_MAX, SUSPEND_REASON_MAX, check_line, che
 use crate::domain::pace::{IN_FLIGHT_MAX, STARTS_PER_MINUTE_MAX};
 use crate::domain::phone::PhoneRules;
 use crate::domain::telephony::{SenderNumber, Setup};
+use crate::domain::warm_up::{DAILY_CAP_MAX, NumberCaps, WarmUpStep, check_steps};
 use crate::grpc::pb;
 use crate::ops::error::{Result, Violation};
 use crate::ops::phone_numbers::{NewNumber, NumberChange};
@@ -32,7 +33,7 @@ pub fn to_setup(setup: Setup) -> pb::Setup {
     }
 }
 
-/// A limit of a setup: 0 to `max`.
+/// A limit of a setup or a number: 0 to `max`.
 fn limit(fields: &mut Fields, name: &str, given: i32, max: i32) -> i32 {
     if !(0..=max).contains(&given) {
         fields.extend(vec![Violation::field(
@@ -53,6 +54,14 @@ pub fn to_number(number: SenderNumber) -> pb::PhoneNumber {
         carriers: number.carriers,
         create_time: Some(to_timestamp(number.create_time)),
         update_time: Some(to_timestamp(number.update_time)),
+        daily_cap: number.caps.daily_cap,
+        warm_up: (number.caps.warm_up.iter())
+            .map(|step| pb::WarmUpStep {
+                from_day: step.from_day,
+                daily_cap: step.daily_cap,
+            })
+            .collect(),
+        warm_up_start_time: number.caps.warm_up_start_time.map(to_timestamp),
     }
 }
 
@@ -151,6 +160,12 @@ pub fn new_number(request: pb::CreatePhoneNumberRequest, rules: &PhoneRules) -> 
         &given.carriers,
         true,
     ));
+    let start = given.warm_up_start_time.as_ref();
+    let caps = NumberCaps {
+        daily_cap: daily_cap(&mut fields, given.daily_cap),
+        warm_up: warm_up(&mut fields, &given.warm_up),
+        warm_up_start_time: fields.time("phone_number.warm_up_start_time", start),
+    };
     let new = setup_id
         .zip(number)
         .zip(display_name)
@@ -159,6 +174,7 @@ pub fn new_number(request: pb::CreatePhoneNumberRequest, rules: &PhoneRules) -> 
             number,
             display_name,
             carriers: given.carriers,
+            caps,
             request_id,
         });
     fields.finish(new)
@@ -183,7 +199,14 @@ pub fn number_change(
         "create_time",
         "update_time",
     ];
-    let mask = Mask::read(&mut fields, mask, &["display_name", "carriers"], &fixed);
+    let changeable = [
+        "display_name",
+        "carriers",
+        "daily_cap",
+        "warm_up",
+        "warm_up_start_time",
+    ];
+    let mask = Mask::read(&mut fields, mask, &changeable, &fixed);
     let mut change = NumberChange::default();
     if mask.writes("display_name", !number.display_name.is_empty()) {
         change.display_name = fields.text(
@@ -200,7 +223,34 @@ pub fn number_change(
         ));
         change.carriers = Some(number.carriers.clone());
     }
+    if mask.writes("daily_cap", number.daily_cap != 0) {
+        change.daily_cap = Some(daily_cap(&mut fields, number.daily_cap));
+    }
+    if mask.writes("warm_up", !number.warm_up.is_empty()) {
+        change.warm_up = Some(warm_up(&mut fields, &number.warm_up));
+    }
+    let start = number.warm_up_start_time.as_ref();
+    if mask.writes("warm_up_start_time", start.is_some()) {
+        let start = fields.time("phone_number.warm_up_start_time", start);
+        change.warm_up_start_time = Some(start);
+    }
     fields.finish(id.map(|id| (id, change)))
+}
+
+fn daily_cap(fields: &mut Fields, given: i32) -> i32 {
+    limit(fields, "phone_number.daily_cap", given, DAILY_CAP_MAX)
+}
+
+fn warm_up(fields: &mut Fields, given: &[pb::WarmUpStep]) -> Vec<WarmUpStep> {
+    let step = |step: &pb::WarmUpStep| WarmUpStep {
+        from_day: step.from_day,
+        daily_cap: step.daily_cap,
+    };
+    let steps: Vec<WarmUpStep> = given.iter().map(step).collect();
+    if let Err(fault) = check_steps(&steps) {
+        fields.bad("phone_number.warm_up", fault.to_string());
+    }
+    steps
 }
 
 fn display_name(text: &str) -> std::result::Result<(), crate::domain::names::TextFault> {

@@ -1,9 +1,10 @@
 //! Use cases.
 
 use super::{Fields, Mask, to_timestamp};
-use crate::domain::ids::{SetupId, UseCaseId};
-use crate::domain::names::{DESCRIPTION_MAX, check_name, check_text};
+use crate::domain::ids::{PhoneNumberId, SetupId, UseCaseId};
+use crate::domain::names::{DESCRIPTION_MAX, PAUSE_REASON_MAX, check_name, check_text};
 use crate::domain::phone::PhoneRules;
+use crate::domain::sender::{SenderPlan, SenderPolicy};
 use crate::domain::use_case::{Channel, Purpose, UseCase};
 use crate::grpc::pb;
 use crate::ops::error::Result;
@@ -30,6 +31,17 @@ pub fn to_use_case(use_case: UseCase) -> pb::UseCase {
         opt_out_phone_number: text(use_case.opt_out_phone_number),
         create_time: Some(to_timestamp(use_case.create_time)),
         update_time: Some(to_timestamp(use_case.update_time)),
+        sender_policy: use_case.senders.policy as i32,
+        sticky_sender: Some(use_case.senders.is_sticky),
+        main_phone_number_id: use_case
+            .senders
+            .main
+            .map(|id| id.to_string())
+            .unwrap_or_default(),
+        pause: use_case.pause.map(|pause| pb::UseCasePause {
+            reason: pause.reason,
+            since: Some(to_timestamp(pause.since)),
+        }),
     }
 }
 
@@ -58,6 +70,11 @@ pub fn new_use_case(request: pb::CreateUseCaseRequest, rules: &PhoneRules) -> Re
         &given.opt_out_phone_number,
         rules,
     );
+    let senders = SenderPlan {
+        policy: sender_policy(&mut fields, given.sender_policy),
+        is_sticky: given.sticky_sender.unwrap_or(true),
+        main: main_number(&mut fields, &given.main_phone_number_id),
+    };
     let new = match (channel, entity_name, name, description, setup_id) {
         (Some(channel), Some(entity_name), Some(name), Some(description), Some(setup_id)) => {
             Some(NewUseCase {
@@ -69,6 +86,7 @@ pub fn new_use_case(request: pb::CreateUseCaseRequest, rules: &PhoneRules) -> Re
                 purpose,
                 callback_phone_number,
                 opt_out_phone_number,
+                senders,
                 request_id,
             })
         }
@@ -91,6 +109,9 @@ pub fn use_case_change(
         "purpose",
         "callback_phone_number",
         "opt_out_phone_number",
+        "sender_policy",
+        "sticky_sender",
+        "main_phone_number_id",
     ];
     let fixed = [
         "id",
@@ -99,6 +120,7 @@ pub fn use_case_change(
         "phone_number_ids",
         "create_time",
         "update_time",
+        "pause",
     ];
     let mask = Mask::read(&mut fields, request.update_mask, &changeable, &fixed);
     let mut change = UseCaseChange::default();
@@ -134,7 +156,41 @@ pub fn use_case_change(
             rules,
         ));
     }
+    if mask.writes("sender_policy", given.sender_policy != 0) {
+        change.sender_policy = Some(sender_policy(&mut fields, given.sender_policy));
+    }
+    if mask.writes("sticky_sender", given.sticky_sender.is_some()) {
+        change.is_sticky = Some(given.sticky_sender.unwrap_or(true));
+    }
+    if mask.writes(
+        "main_phone_number_id",
+        !given.main_phone_number_id.is_empty(),
+    ) {
+        change.main = Some(main_number(&mut fields, &given.main_phone_number_id));
+    }
     fields.finish(id.map(|id| (id, change)))
+}
+
+pub fn pause(request: &pb::PauseUseCaseRequest) -> Result<(UseCaseId, String)> {
+    let mut fields = Fields::default();
+    let id = fields.id("use_case_id", &request.use_case_id, UseCaseId::parse);
+    let reason = fields.text("reason", &request.reason, |text| {
+        check_text(text, PAUSE_REASON_MAX)
+    });
+    fields.finish(id.zip(reason))
+}
+
+/// 0: the default.
+fn sender_policy(fields: &mut Fields, number: i32) -> SenderPolicy {
+    let policy = i16::try_from(number).ok().and_then(SenderPolicy::from_code);
+    if policy.is_none() && number != 0 {
+        fields.bad("use_case.sender_policy", format!("{number} is unknown; give SENDER_POLICY_AREA_CODE, SENDER_POLICY_MAIN, SENDER_POLICY_LEAST_RECENT or none"));
+    }
+    policy.unwrap_or(SenderPlan::default().policy)
+}
+
+fn main_number(fields: &mut Fields, id: &str) -> Option<PhoneNumberId> {
+    fields.optional_id("use_case.main_phone_number_id", id, PhoneNumberId::parse)
 }
 
 /// 0: none.

@@ -6,20 +6,20 @@ use std::time::Duration;
 use super::breaker::{Way, way};
 use super::claim::refused;
 use super::request::{hand_over_to, message};
-use super::{Delivering, Task, readiness};
+use super::rescue::rescue;
+use super::senders::{SenderVerdict, judge_sender, take_sender};
+use super::{Delivering, Task, readiness, use_case_of};
 use crate::carrier::Message;
-use crate::domain::attempt::{Attempt, CarrierWords, OutcomeKind};
+use crate::domain::attempt::CarrierWords;
 use crate::domain::delivery::{Context, Delivery, Others};
-use crate::domain::doubt::Step;
 use crate::domain::hand_over::HandOver;
 use crate::domain::room::Kind;
-use crate::domain::sender;
 use crate::domain::status::Status;
 use crate::domain::telephony::Setup;
 use crate::domain::time::Time;
 use crate::domain::use_case::Purpose;
 use crate::ops::error::{OpError, Result};
-use crate::storage::{AttemptEnd, Guard, Lock, NewAttempt, Tx};
+use crate::storage::{Guard, Lock, NewAttempt, Tx};
 
 /// One whose carrier's breaker is open is looked at again after this long at most.
 const LOOK_AGAIN_MAX: Duration = Duration::from_secs(30);
@@ -111,12 +111,23 @@ fn send(
         // Its lane is passed over until its setup may send again.
         Err(why) => return put_back(tx, guard, delivery, why, Duration::ZERO, context),
     };
+    let use_case = use_case_of(tx, &delivery)?;
+    if let Some(why) = use_case.why_waiting() {
+        // Its lane is passed over until it is resumed.
+        return put_back(tx, guard, delivery, why, Duration::ZERO, context);
+    }
     let known = tx.hand_overs(delivery.voicemail_id)?;
     let no_sender_wait = context.rules.no_sender_wait;
-    // The sender stays what it was once the first hand-over has begun.
-    if known.is_empty() && !choose_sender_again(tx, delivering, &mut delivery, &setup)? {
-        let why = "its use case has no active phone number that may send it; it waits for one";
-        return put_back(tx, guard, delivery, why.to_owned(), no_sender_wait, context);
+    match judge_sender(tx, delivering, &delivery, (&use_case, &setup), &known)? {
+        SenderVerdict::Good(choice) => take_sender(tx, &mut delivery, &choice)?,
+        SenderVerdict::Wait { until, why } => {
+            let wait = until.since(context.now);
+            return put_back(tx, guard, delivery, why, wait, context);
+        }
+        SenderVerdict::NoneActive => {
+            let why = "its use case has no active phone number that may send it; it waits for one";
+            return put_back(tx, guard, delivery, why.to_owned(), no_sender_wait, context);
+        }
     }
     let lease_end = context.now.plus(delivering.lease);
     let breakers = tx.breakers()?;
@@ -162,7 +173,7 @@ fn in_this_round<'a>(
 }
 
 /// No call is made; it waits.
-fn put_back(
+pub(super) fn put_back(
     tx: &mut dyn Tx,
     guard: Guard,
     mut delivery: Delivery,
@@ -189,151 +200,18 @@ fn put_off(
 }
 
 /// Writes what became of it; nothing is left to do.
-fn done(tx: &mut dyn Tx, guard: Guard, delivery: Delivery) -> Result<NextMove> {
+pub(super) fn done(tx: &mut dyn Tx, guard: Guard, delivery: Delivery) -> Result<NextMove> {
     tx.save_delivery(guard, &delivery)?;
     Ok(NextMove::Done(Box::new(delivery)))
 }
 
-/// The answer to [`begin`]'s commit was lost, or it came too late for a call: whatever was written,
-/// no call was made, and only the worker that holds the task knows it.
-pub fn never_called(tx: &mut dyn Tx, task: &Task) -> Result<()> {
-    let now = tx.now()?;
-    let held = &task.delivery;
-    let current = tx.find_delivery(held.workspace_id, held.voicemail_id, Lock::Change)?;
-    let ours = current.filter(|row| Guard::of(row) == Guard::of(held));
-    let Some(mut delivery) = ours.filter(|row| row.status == Status::Sending) else {
-        return Ok(());
-    };
-    let guard = Guard::of(&delivery);
-    let attempts = tx.find_attempts(delivery.voicemail_id)?;
-    // An open attempt from before the claim is another worker's, and its call may have been made.
-    let ours =
-        |attempt: &&Attempt| attempt.end_time.is_none() && attempt.number > held.attempt_count;
-    if let Some(open) = attempts.last().filter(ours) {
-        end_uncalled(tx, &delivery, open.number, now)?;
-    }
-    match task.kind {
-        Kind::Send => {
-            let why = "the call was not made; it is tried again".to_owned();
-            delivery
-                .put_back(why, Duration::ZERO, now)
-                .map_err(refused)?;
-        }
-        // An earlier call is in doubt: it is looked at anew, as after a lease's end.
-        Kind::Rescue | Kind::Ask => {
-            delivery.lease_token = None;
-            delivery.next_time = Some(now);
-        }
-    }
-    Ok(tx.save_delivery(guard, &delivery)?)
-}
-
-/// The attempt was written down, and its call never made.
-fn end_uncalled(tx: &mut dyn Tx, delivery: &Delivery, number: i32, now: Time) -> Result<()> {
-    let end = AttemptEnd {
-        end_time: now,
-        outcome: OutcomeKind::TryAgain,
-        failure_reason: None,
-        words: CarrierWords::new("", "", "the call was not made"),
-    };
-    tx.end_attempt(delivery.voicemail_id, number, &end)?;
-    Ok(())
-}
-
-/// A row in SENDING that nobody holds. Without an attempt that was begun and not ended, and without
-/// a doubt from before, it is certain that nothing left: it goes back. Otherwise the carrier's
-/// traits say what may be done.
-fn rescue(
-    tx: &mut dyn Tx,
-    delivering: &Delivering,
-    mut delivery: Delivery,
-    context: Context<'_>,
-) -> Result<NextMove> {
-    let guard = Guard::of(&delivery);
-    let attempts = tx.find_attempts(delivery.voicemail_id)?;
-    let open = attempts
-        .last()
-        .filter(|attempt| attempt.end_time.is_none())
-        .map(|attempt| (attempt.number, attempt.start_time));
-    let known = tx.last_hand_over(delivery.voicemail_id)?;
-    // One that the carrier did not try is over: nothing is in doubt about it.
-    let known = known.filter(|hand_over| !hand_over.is_void);
-    let mut hand_over = match (open, known) {
-        (Some(_), Some(hand_over)) => hand_over,
-        (None, Some(hand_over)) if hand_over.is_in_doubt() => hand_over,
-        (open, _) => {
-            if let Some((number, _)) = open {
-                end_uncalled(tx, &delivery, number, context.now)?;
-            }
-            let why =
-                "its worker ended before the hand-over began; it is handed over again".to_owned();
-            delivery
-                .put_back(why, Duration::ZERO, context.now)
-                .map_err(refused)?;
-            return done(tx, guard, delivery);
-        }
-    };
-    if let Some((number, _)) = open.filter(|_| hand_over.request.is_empty()) {
-        // The carrier had yet to be given the audio, so there was no request to be made.
-        end_uncalled(tx, &delivery, number, context.now)?;
-        let why = "its worker ended while the audio was handed over; it is handed over again";
-        return put_back(tx, guard, delivery, why.to_owned(), Duration::ZERO, context);
-    }
-    if let Some((number, _)) = open {
-        let words = CarrierWords::new("", "", "the worker ended during the call");
-        let end = AttemptEnd {
-            end_time: context.now,
-            outcome: OutcomeKind::Unknown,
-            failure_reason: None,
-            words,
-        };
-        tx.end_attempt(delivery.voicemail_id, number, &end)?;
-        hand_over.doubt(context.now);
-        tx.save_hand_over(&hand_over)?;
-    }
-    let Some(carrier) = delivering.registry.find(&hand_over.carrier) else {
-        return wait_for_carrier(tx, guard, delivery, &hand_over, context);
-    };
-    match delivery.next_step(
-        &hand_over,
-        carrier.doubt_traits(&delivery.recipient, &hand_over.reference),
-        context,
-    ) {
-        Step::Repeat => plan_call(tx, delivering, guard, delivery, hand_over, false, context),
-        Step::Ask => {
-            // A call that broke off a moment ago may still arrive, and "never received" would not be true
-            // for long. Its lease would have outlasted it.
-            let arrived = open.map_or(context.now, |(_, start)| start.plus(delivering.lease));
-            if arrived <= context.now {
-                return plan_question(tx, delivering, delivery, hand_over, context);
-            }
-            delivery.lease_token = None;
-            delivery.next_time = Some(arrived);
-            done(tx, guard, delivery)
-        }
-        Step::Wait => {
-            let traits = delivering.traits(&hand_over, &delivery.recipient);
-            delivery
-                .wait_in_doubt(&hand_over, traits, None, context)
-                .map_err(refused)?;
-            done(tx, guard, delivery)
-        }
-        Step::GiveUp => {
-            delivery
-                .give_up(&CarrierWords::default(), context.now)
-                .map_err(refused)?;
-            done(tx, guard, delivery)
-        }
-    }
-}
-
 /// Writes the attempt down and renews the lease; the call may begin once this is committed.
-fn plan_call(
+pub(super) fn plan_call(
     tx: &mut dyn Tx,
     delivering: &Delivering,
     guard: Guard,
     mut delivery: Delivery,
-    hand_over: HandOver,
+    mut hand_over: HandOver,
     is_trial: bool,
     context: Context<'_>,
 ) -> Result<NextMove> {
@@ -348,6 +226,14 @@ fn plan_call(
     );
     tx.save_delivery(guard, &delivery)?;
     let attempt_number = delivery.attempt_count;
+    // From now on it may have been sent; a new one counts since it was made, which is now.
+    let before = hand_over.counts_time;
+    hand_over.count(context.now);
+    if hand_over.counts_time != before {
+        hand_over.recipient.clone_from(&delivery.recipient);
+        hand_over.sender_id = Some(delivery.sender_id);
+        tx.save_hand_over(&hand_over)?;
+    }
     tx.insert_attempt(&NewAttempt {
         voicemail_id: delivery.voicemail_id,
         number: attempt_number,
@@ -369,7 +255,7 @@ fn plan_call(
     }))
 }
 
-fn plan_question(
+pub(super) fn plan_question(
     tx: &mut dyn Tx,
     delivering: &Delivering,
     delivery: Delivery,
@@ -391,7 +277,7 @@ fn plan_question(
 
 /// The carrier that has it, or may have it, is not in this process's configuration. Nothing else may
 /// be done with it; it is looked at again now and then, until its deadline.
-fn wait_for_carrier(
+pub(super) fn wait_for_carrier(
     tx: &mut dyn Tx,
     guard: Guard,
     mut delivery: Delivery,
@@ -412,32 +298,6 @@ fn wait_for_carrier(
         delivery.next_time = Some(context.now.plus(context.rules.no_sender_wait));
     }
     done(tx, guard, delivery)
-}
-
-/// Before the first hand-over the sender is chosen again where it may not send any more.
-fn choose_sender_again(
-    tx: &mut dyn Tx,
-    delivering: &Delivering,
-    delivery: &mut Delivery,
-    setup: &Setup,
-) -> Result<bool> {
-    let carriers = delivering.known(&setup.carriers);
-    let candidates = tx.sender_candidates(delivery.use_case_id, &carriers)?;
-    if candidates
-        .iter()
-        .any(|candidate| candidate.id == delivery.sender_id)
-    {
-        return Ok(true);
-    }
-    match sender::choose(&candidates, &delivery.recipient, None) {
-        Err(_) => Ok(false),
-        Ok(chosen) => {
-            delivery.sender_id = chosen.id;
-            delivery.sender = chosen.number.clone();
-            tx.save_sender(delivery)?;
-            Ok(true)
-        }
-    }
 }
 
 /// The carriers of the setup that are configured and may be used for it, in order: the sender's number

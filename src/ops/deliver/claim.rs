@@ -180,8 +180,8 @@ fn waiting(
     let is_cut = i64::try_from(lanes.len()).unwrap_or(i64::MAX) >= LANES_MAX;
     round.after = lanes.last().filter(|_| is_cut).map(|lane| lane.use_case_id);
     round.turns.keep(&lanes);
-    let (mut due, later): (Vec<Lane>, Vec<Lane>) =
-        lanes.into_iter().partition(|lane| lane.next_time <= now);
+    let open = lanes.into_iter().filter(|lane| !lane.is_paused);
+    let (mut due, later): (Vec<Lane>, Vec<Lane>) = open.partition(|lane| lane.next_time <= now);
     if due.is_empty() {
         claimed.look_at(later.iter().map(|lane| lane.next_time).min());
         return Ok(());

@@ -8,8 +8,10 @@ mod hear;
 mod limits;
 mod record;
 mod request;
+mod rescue;
+mod senders;
 
-pub use begin::{Begun, CallPlan, NextMove, QuestionPlan, begin, never_called, renew};
+pub use begin::{Begun, CallPlan, NextMove, QuestionPlan, begin, renew};
 pub use breaker::{end_trial, trip};
 pub(super) use claim::refused;
 pub use claim::{Claimed, Round, Task, claim};
@@ -17,11 +19,13 @@ pub use hear::{Heard, hear};
 pub use record::{Recorded, record_answer, record_outcome};
 pub(super) use request::message;
 pub use request::uploaded;
+pub use rescue::never_called;
+pub use senders::{SenderVerdict, judge_sender};
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::error::Result;
+use super::error::{OpError, Result};
 use crate::carrier::Registry;
 use crate::domain::delivery::{Delivery, Rules};
 use crate::domain::doubt::DoubtTraits;
@@ -30,6 +34,7 @@ use crate::domain::hand_over::HandOver;
 use crate::domain::links::Doors;
 use crate::domain::phone::PhoneNumber;
 use crate::domain::telephony::Setup;
+use crate::domain::use_case::UseCase;
 use crate::storage::{Error, Lock, Tx};
 
 /// Another process may have one, so it is a matter of this one.
@@ -70,6 +75,16 @@ fn readiness(
         return Ok(Err(NO_CARRIER.to_owned()));
     }
     Ok(Ok(setup))
+}
+
+fn use_case_of(tx: &mut dyn Tx, delivery: &Delivery) -> Result<UseCase> {
+    let found = tx.find_use_case(delivery.workspace_id, delivery.use_case_id, Lock::None)?;
+    found.ok_or_else(|| {
+        OpError::Internal(format!(
+            "the use case of voicemail {} is gone",
+            delivery.voicemail_id
+        ))
+    })
 }
 
 impl Delivering {

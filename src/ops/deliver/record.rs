@@ -273,8 +273,10 @@ fn late(
         .record(&mut hand_over, outcome, words, traits, context)
         .map_err(refused)?;
     tx.save_delivery(guard, &current)?;
-    if matches!(guard.status, Status::Sending | Status::Accepted) {
-        tx.save_hand_over(&hand_over)?;
+    match guard.status {
+        Status::Sending | Status::Accepted => tx.save_hand_over(&hand_over)?,
+        // What was in doubt stays written; what counts is what it came to.
+        _ => save_count(tx, &hand_over)?,
     }
     Ok(Recorded::Moved(Box::new(current)))
 }
@@ -437,6 +439,19 @@ fn late_answer(
         .record_answer(&mut hand_over, answer, words, traits, context)
         .map_err(refused)?;
     tx.save_delivery(guard, &current)?;
+    save_count(tx, &hand_over)?;
     note_answer(tx, delivering, &current, &hand_over, (answer, words))?;
     Ok(Recorded::Moved(Box::new(current)))
+}
+
+/// Writes since when it counts, and leaves the rest as it stands by now.
+fn save_count(tx: &mut dyn Tx, hand_over: &HandOver) -> Result<()> {
+    let Some(known) = tx.find_hand_over(hand_over.id)? else {
+        return Ok(());
+    };
+    let counted = HandOver {
+        counts_time: hand_over.counts_time,
+        ..known
+    };
+    Ok(tx.save_hand_over(&counted)?)
 }

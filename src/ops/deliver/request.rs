@@ -52,6 +52,10 @@ pub(super) fn hand_over_to(
         turn: last_turn + 1,
         refused_round: None,
         is_void: false,
+        recipient: delivery.recipient.clone(),
+        sender_id: Some(delivery.sender_id),
+        // Its call is planned in the same unit of work.
+        counts_time: Some(now),
     };
     make_request(tx, delivering, delivery, &mut hand_over)?;
     tx.insert_hand_over(&hand_over)?;

@@ -120,6 +120,9 @@ impl DeliveryStore for Session<'_> {
                 hand_overs::turn.eq(hand_over.turn),
                 hand_overs::refused_round.eq(hand_over.refused_round),
                 hand_overs::void.eq(hand_over.is_void),
+                hand_overs::recipient.eq(hand_over.recipient.e164()),
+                hand_overs::sender_id.eq(hand_over.sender_id.map(Id::from)),
+                hand_overs::counts_time.eq(hand_over.counts_time.map(Ts)),
             ))
             .execute(self.conn)?;
         Error::unless_one("hand_overs", rows)

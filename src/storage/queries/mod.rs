@@ -4,6 +4,7 @@
 mod audio;
 mod carriers;
 mod consents;
+mod counting;
 mod delivery;
 mod explain;
 mod gates;

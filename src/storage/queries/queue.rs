@@ -101,7 +101,8 @@ const LANES: &str = "
         ), lane.n + 1
         FROM lane WHERE lane.use_case_id IS NOT NULL AND lane.n < $2
     )
-    SELECT lane.use_case_id, use_cases.workspace_id, use_cases.setup_id, (
+    SELECT lane.use_case_id, use_cases.workspace_id, use_cases.setup_id,
+           use_cases.pause_time IS NOT NULL AS is_paused, (
         SELECT v.next_time FROM voicemails v
         WHERE v.status = 1 AND v.next_time IS NOT NULL AND v.use_case_id = lane.use_case_id
         ORDER BY v.next_time LIMIT 1
@@ -117,6 +118,8 @@ struct LaneRow {
     workspace_id: i64,
     #[diesel(sql_type = IdSql)]
     setup_id: Id,
+    #[diesel(sql_type = Bool)]
+    is_paused: bool,
     #[diesel(sql_type = diesel::sql_types::Nullable<TsSql>)]
     next_time: Option<Ts>,
 }
@@ -134,6 +137,7 @@ impl QueueStore for Session<'_> {
                 use_case_id: row.use_case_id.into(),
                 setup_id: row.setup_id.into(),
                 next_time: row.next_time?.0,
+                is_paused: row.is_paused,
             })
         };
         Ok(rows.into_iter().filter_map(lane).collect())

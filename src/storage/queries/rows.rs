@@ -14,12 +14,14 @@ use crate::domain::gate::Gate;
 use crate::domain::hand_over::HandOver;
 use crate::domain::ids::WorkspaceId;
 use crate::domain::phone::PhoneNumber;
+use crate::domain::sender::{SenderPlan, SenderPolicy};
 use crate::domain::status::Status;
 use crate::domain::telephony::{
     NumberStatus, Pause, PauseReason, SenderNumber, Setup, SetupStatus,
 };
-use crate::domain::use_case::{Channel, Purpose, UseCase};
+use crate::domain::use_case::{Channel, Purpose, UseCase, UseCasePause};
 use crate::domain::voicemail::{Audio, Hold, Voicemail};
+use crate::domain::warm_up::{NumberCaps, WarmUpStep};
 use crate::domain::word::Cost;
 use crate::storage::values::{Id, Ts};
 use crate::storage::{Error, Result};
@@ -133,6 +135,9 @@ pub struct NumberRow {
     pub carriers: String,
     pub create_time: Ts,
     pub update_time: Ts,
+    pub daily_cap: i32,
+    pub warm_up: String,
+    pub warm_up_start_time: Option<Ts>,
 }
 
 impl NumberRow {
@@ -147,6 +152,9 @@ impl NumberRow {
             carriers: to_json("phone_numbers", &number.carriers)?,
             create_time: number.create_time.into(),
             update_time: number.update_time.into(),
+            daily_cap: number.caps.daily_cap,
+            warm_up: steps_to_json(&number.caps.warm_up)?,
+            warm_up_start_time: number.caps.warm_up_start_time.map(Ts),
         })
     }
 
@@ -160,6 +168,11 @@ impl NumberRow {
             status: NumberStatus::from_code(self.status)
                 .ok_or_else(|| odd("phone_numbers", "status", self.status))?,
             carriers: from_json("phone_numbers", &self.carriers)?,
+            caps: NumberCaps {
+                daily_cap: self.daily_cap,
+                warm_up: steps_from_json(&self.warm_up)?,
+                warm_up_start_time: self.warm_up_start_time.map(|t| t.0),
+            },
             create_time: self.create_time.0,
             update_time: self.update_time.0,
         })
@@ -181,6 +194,11 @@ pub struct UseCaseRow {
     pub opt_out_phone_number: Option<String>,
     pub create_time: Ts,
     pub update_time: Ts,
+    pub sender_policy: i16,
+    pub sticky_sender: bool,
+    pub main_phone_number_id: Option<Id>,
+    pub pause_time: Option<Ts>,
+    pub pause_reason: String,
 }
 
 impl UseCaseRow {
@@ -199,6 +217,13 @@ impl UseCaseRow {
             opt_out_phone_number: text(&use_case.opt_out_phone_number),
             create_time: use_case.create_time.into(),
             update_time: use_case.update_time.into(),
+            sender_policy: use_case.senders.policy as i16,
+            sticky_sender: use_case.senders.is_sticky,
+            main_phone_number_id: use_case.senders.main.map(Id::from),
+            pause_time: use_case.pause.as_ref().map(|pause| Ts(pause.since)),
+            pause_reason: (use_case.pause.as_ref())
+                .map(|pause| pause.reason.clone())
+                .unwrap_or_default(),
         }
     }
 
@@ -210,6 +235,11 @@ impl UseCaseRow {
                 Some(Purpose::from_code(code).ok_or_else(|| odd("use_cases", "purpose", code))?)
             }
         };
+        let pause_reason = self.pause_reason;
+        let pause = self.pause_time.map(|since| UseCasePause {
+            reason: pause_reason,
+            since: since.0,
+        });
         Ok(UseCase {
             id: self.id.into(),
             workspace_id: WorkspaceId(self.workspace_id),
@@ -223,6 +253,13 @@ impl UseCaseRow {
             purpose,
             callback_phone_number: self.callback_phone_number.map(PhoneNumber::from_stored),
             opt_out_phone_number: self.opt_out_phone_number.map(PhoneNumber::from_stored),
+            senders: SenderPlan {
+                policy: SenderPolicy::from_code(self.sender_policy)
+                    .ok_or_else(|| odd("use_cases", "sender_policy", self.sender_policy))?,
+                is_sticky: self.sticky_sender,
+                main: self.main_phone_number_id.map(Into::into),
+            },
+            pause,
             create_time: self.create_time.0,
             update_time: self.update_time.0,
         })
@@ -411,6 +448,9 @@ pub struct HandOverRow {
     pub refused_round: Option<i32>,
     pub token_hash: Option<Vec<u8>>,
     pub void: bool,
+    pub recipient: String,
+    pub sender_id: Option<Id>,
+    pub counts_time: Option<Ts>,
 }
 
 impl HandOverRow {
@@ -430,6 +470,9 @@ impl HandOverRow {
             refused_round: hand_over.refused_round,
             token_hash: hand_over.token_hash.map(|hash| hash.to_vec()),
             void: hand_over.is_void,
+            recipient: hand_over.recipient.e164().to_owned(),
+            sender_id: hand_over.sender_id.map(Id::from),
+            counts_time: hand_over.counts_time.map(Ts),
         }
     }
 
@@ -450,6 +493,9 @@ impl HandOverRow {
             // One of another length opens no door.
             token_hash: self.token_hash.and_then(|hash| hash.try_into().ok()),
             is_void: self.void,
+            recipient: PhoneNumber::from_stored(self.recipient),
+            sender_id: self.sender_id.map(Into::into),
+            counts_time: self.counts_time.map(|t| t.0),
         }
     }
 }
@@ -533,6 +579,23 @@ pub fn to_json<T: serde::Serialize>(table: &'static str, value: &T) -> Result<St
 
 pub fn from_json<T: serde::de::DeserializeOwned>(table: &'static str, text: &str) -> Result<T> {
     serde_json::from_str(text).map_err(|error| Error::inconsistent(table, error))
+}
+
+/// `[[0,20],[3,50]]`: from day 0 on 20, from day 3 on 50.
+pub fn steps_to_json(steps: &[WarmUpStep]) -> Result<String> {
+    let pairs: Vec<(i32, i32)> = (steps.iter())
+        .map(|step| (step.from_day, step.daily_cap))
+        .collect();
+    to_json("phone_numbers", &pairs)
+}
+
+fn steps_from_json(text: &str) -> Result<Vec<WarmUpStep>> {
+    let pairs: Vec<(i32, i32)> = from_json("phone_numbers", text)?;
+    let step = |(from_day, daily_cap)| WarmUpStep {
+        from_day,
+        daily_cap,
+    };
+    Ok(pairs.into_iter().map(step).collect())
 }
 
 fn odd(table: &'static str, column: &str, code: i16) -> Error {

@@ -8,7 +8,7 @@ use super::super::{
 };
 use super::Session;
 use super::lists::page;
-use super::rows::{NumberRow, SetupRow, to_json};
+use super::rows::{NumberRow, SetupRow, steps_to_json, to_json};
 use crate::domain::ids::{PhoneNumberId, SetupId, WorkspaceId};
 use crate::domain::status::Status;
 use crate::domain::telephony::{SenderNumber, Setup, SetupStatus};
@@ -171,6 +171,9 @@ impl TelephonyStore for Session<'_> {
                 phone_numbers::display_name.eq(&number.display_name),
                 phone_numbers::status.eq(number.status as i16),
                 phone_numbers::carriers.eq(to_json("phone_numbers", &number.carriers)?),
+                phone_numbers::daily_cap.eq(number.caps.daily_cap),
+                phone_numbers::warm_up.eq(steps_to_json(&number.caps.warm_up)?),
+                phone_numbers::warm_up_start_time.eq(number.caps.warm_up_start_time.map(Ts)),
                 phone_numbers::update_time.eq(Ts(number.update_time)),
             ))
             .execute(self.conn)?;

@@ -15,7 +15,7 @@ use crate::domain::telephony::NumberStatus;
 use crate::domain::time::Time;
 use crate::domain::use_case::UseCase;
 use crate::storage::values::{Id, Ts};
-use crate::storage::{Error, Lock, Page, Result, UseCaseFilter, UseCaseStore};
+use crate::storage::{Error, Lock, Page, Result, Tx, UseCaseFilter, UseCaseStore};
 
 impl UseCaseStore for Session<'_> {
     fn insert_use_case(&mut self, use_case: &UseCase) -> Result<()> {
@@ -85,6 +85,11 @@ impl UseCaseStore for Session<'_> {
                 use_cases::purpose.eq(row.purpose),
                 use_cases::callback_phone_number.eq(row.callback_phone_number),
                 use_cases::opt_out_phone_number.eq(row.opt_out_phone_number),
+                use_cases::sender_policy.eq(row.sender_policy),
+                use_cases::sticky_sender.eq(row.sticky_sender),
+                use_cases::main_phone_number_id.eq(row.main_phone_number_id),
+                use_cases::pause_time.eq(row.pause_time),
+                use_cases::pause_reason.eq(row.pause_reason),
                 use_cases::update_time.eq(row.update_time),
             ))
             .execute(self.conn)?;
@@ -130,6 +135,7 @@ impl UseCaseStore for Session<'_> {
         use_case: UseCaseId,
         carriers: &[String],
     ) -> Result<Vec<Candidate>> {
+        let now = self.now()?;
         let last_used = voicemails::table
             .filter(voicemails::workspace_id.eq(phone_numbers::workspace_id))
             .filter(voicemails::sender.eq(phone_numbers::phone_number))
@@ -147,9 +153,8 @@ impl UseCaseStore for Session<'_> {
             let number = row.read()?;
             if carriers.iter().any(|carrier| number.allows(carrier)) {
                 candidates.push(Candidate {
-                    id: number.id,
-                    number: number.number,
                     last_used: last_used.map(|t| t.0),
+                    ..number.candidate(now)
                 });
             }
         }

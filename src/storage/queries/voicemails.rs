@@ -157,13 +157,16 @@ impl VoicemailStore for Session<'_> {
         workspace: WorkspaceId,
         use_case: UseCaseId,
         recipient: &PhoneNumber,
+        except: Option<VoicemailId>,
     ) -> Result<Option<PhoneNumber>> {
+        let except = except.map_or(Id(uuid::Uuid::nil()), Id::from);
         let not_sent = [Status::Cancelled as i16, Status::Skipped as i16];
         let sender: Option<String> = voicemails::table
             .filter(voicemails::workspace_id.eq(workspace.0))
             .filter(voicemails::use_case_id.eq(Id::from(use_case)))
             .filter(voicemails::recipient.eq(recipient.e164()))
             .filter(voicemails::status.ne_all(not_sent))
+            .filter(voicemails::id.ne(except))
             .order((voicemails::create_time.desc(), voicemails::id.desc()))
             .select(voicemails::sender)
             .first(self.conn)

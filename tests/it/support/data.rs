@@ -12,8 +12,10 @@ use ringless::domain::ids::{PhoneNumberId, SetupId, UseCaseId, VoicemailId, Work
 use ringless::domain::labels::Labels;
 use ringless::domain::phone::PhoneNumber;
 use ringless::domain::room::Room;
+use ringless::domain::sender::SenderPlan;
 use ringless::domain::use_case::Channel;
 use ringless::domain::voicemail::{Audio, Voicemail};
+use ringless::domain::warm_up::NumberCaps;
 use ringless::ops::deliver::{Delivering, Task};
 use ringless::ops::phone_numbers::{self, NewNumber};
 use ringless::ops::queue::QueueGauge;
@@ -214,6 +216,7 @@ fn make(
         purpose: None,
         callback_phone_number: None,
         opt_out_phone_number: None,
+        senders: SenderPlan::default(),
         request_id: None,
     };
     let use_case = use_cases::create(tx, WORKSPACE, &new, registry)?;
@@ -224,6 +227,7 @@ fn make(
             number: number(sender),
             display_name: String::new(),
             carriers: Vec::new(),
+            caps: NumberCaps::default(),
             request_id: None,
         };
         let made = phone_numbers::create(tx, WORKSPACE, &new)?;

@@ -1,0 +1,149 @@
+//! The last gate before a call: which number sends it. A number's cap is counted under the number's lock,
+//! so that two workers never take its last place.
+
+use super::Delivering;
+use crate::domain::delivery::Delivery;
+use crate::domain::hand_over::HandOver;
+use crate::domain::sender::{Candidate, Choice, NoSender, SenderRule, Wanted, choose};
+use crate::domain::telephony::Setup;
+use crate::domain::time::Time;
+use crate::domain::use_case::UseCase;
+use crate::domain::warm_up::WINDOW;
+use crate::ops::error::Result;
+use crate::storage::{Lock, Tx};
+
+const MAIN_MAY_NOT_SEND: &str = "its use case's main number is not assigned, not active, or not allowed with a carrier of the setup; it waits for it";
+const SENDER_IS_GONE: &str =
+    "the number that it was first sent from is deleted, and it is sent from no other; it waits";
+const PLACE_TAKEN: &str =
+    "another voicemail took the last place of its number; it is looked at again";
+
+/// Who sends it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SenderVerdict {
+    /// This number. Where it has a cap there is room for one more, and nobody else takes it until the unit
+    /// of work ends.
+    Good(Choice),
+    /// None may before `until`.
+    Wait { until: Time, why: String },
+    /// The use case has no assigned, active number that may.
+    NoneActive,
+}
+
+/// Before the first hand-over the sender is chosen again where the one that it has may not send any more,
+/// or has reached its cap; after that it is fixed. Writes nothing.
+pub fn judge_sender(
+    tx: &mut dyn Tx,
+    delivering: &Delivering,
+    delivery: &Delivery,
+    (use_case, setup): (&UseCase, &Setup),
+    known: &[HandOver],
+) -> Result<SenderVerdict> {
+    let now = tx.now()?;
+    if !known.is_empty() {
+        return judge_fixed(tx, delivering, delivery);
+    }
+    let carriers = delivering.known(&setup.carriers);
+    let mut candidates = tx.sender_candidates(use_case.id, &carriers)?;
+    for candidate in &mut candidates {
+        candidate.full_until = full_until(tx, candidate, now)?;
+    }
+    let last_sender = tx.last_sender(
+        delivery.workspace_id,
+        use_case.id,
+        &delivery.recipient,
+        Some(delivery.voicemail_id),
+    )?;
+    let wanted = Wanted {
+        recipient: &delivery.recipient,
+        last_sender: last_sender.as_ref(),
+        current: Some(delivery.sender_id),
+        plan: use_case.senders,
+    };
+    match choose(&candidates, wanted) {
+        Ok(choice) => take_place(tx, choice),
+        Err(NoSender::NoActiveNumber | NoSender::OnlyTheRecipient) => Ok(SenderVerdict::NoneActive),
+        Err(NoSender::MainMayNotSend) => Ok(SenderVerdict::Wait {
+            until: now.plus(delivering.rules.no_sender_wait),
+            why: MAIN_MAY_NOT_SEND.to_owned(),
+        }),
+        Err(NoSender::AllCapped { frees }) => Ok(SenderVerdict::Wait {
+            until: frees,
+            why: format!(
+                "each number that may send it has reached its cap of 24 hours; the first one has room again at {frees}"
+            ),
+        }),
+    }
+}
+
+/// The sender is what it was at the first hand-over, also where it has become inactive since.
+fn judge_fixed(
+    tx: &mut dyn Tx,
+    delivering: &Delivering,
+    delivery: &Delivery,
+) -> Result<SenderVerdict> {
+    let now = tx.now()?;
+    let found = tx.find_number(delivery.workspace_id, delivery.sender_id, Lock::None)?;
+    let Some(number) = found else {
+        return Ok(SenderVerdict::Wait {
+            until: now.plus(delivering.rules.no_sender_wait),
+            why: SENDER_IS_GONE.to_owned(),
+        });
+    };
+    let mut candidate = number.candidate(now);
+    candidate.full_until = full_until(tx, &candidate, now)?;
+    match candidate.full_until {
+        Some(until) => Ok(SenderVerdict::Wait {
+            until,
+            why: format!(
+                "the number that it was first sent from has reached its cap of 24 hours; it has room again at {until}"
+            ),
+        }),
+        None => take_place(
+            tx,
+            Choice {
+                candidate,
+                rule: SenderRule::Fixed,
+                candidates: 1,
+                capped: Vec::new(),
+            },
+        ),
+    }
+}
+
+/// The look before was without a lock, so that numbers with room are found at no cost to others. Only
+/// the one that is chosen is locked, and counted again: no two units of work wait for each other's.
+fn take_place(tx: &mut dyn Tx, choice: Choice) -> Result<SenderVerdict> {
+    if choice.candidate.cap.is_none() {
+        return Ok(SenderVerdict::Good(choice));
+    }
+    tx.lock_numbers(&[choice.candidate.id])?;
+    let now = tx.now()?;
+    Ok(match full_until(tx, &choice.candidate, now)? {
+        None => SenderVerdict::Good(choice),
+        Some(_) => SenderVerdict::Wait {
+            until: now,
+            why: PLACE_TAKEN.to_owned(),
+        },
+    })
+}
+
+/// Until when its cap is reached; `None`: there is room for one more.
+fn full_until(tx: &mut dyn Tx, candidate: &Candidate, now: Time) -> Result<Option<Time>> {
+    let Some(cap) = candidate.cap else {
+        return Ok(None);
+    };
+    let last = tx.nth_counted_of_sender(candidate.id, cap, now.minus(WINDOW))?;
+    let frees = last.map(|used| used.plus(WINDOW));
+    Ok(frees.map(|frees| candidate.cap_until.map_or(frees, |other| other.min(frees))))
+}
+
+/// Writes the sender down where it is another than before.
+pub(super) fn take_sender(tx: &mut dyn Tx, delivery: &mut Delivery, choice: &Choice) -> Result<()> {
+    if delivery.sender_id == choice.candidate.id {
+        return Ok(());
+    }
+    delivery.sender_id = choice.candidate.id;
+    delivery.sender = choice.candidate.number.clone();
+    Ok(tx.save_sender(delivery)?)
+}
