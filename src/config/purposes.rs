@@ -7,9 +7,9 @@ use super::file::{CapSection, PurposeSection};
 use super::{ConfigError, Result, within};
 use crate::domain::caps::CapLimit;
 use crate::domain::consent::ConsentKind;
+use crate::domain::hours::Hours;
 use crate::domain::profile::{Profile, Profiles};
 use crate::domain::use_case::Purpose;
-use crate::domain::window::Hours;
 
 /// Caps of one purpose.
 const CAPS_MAX: usize = 8;

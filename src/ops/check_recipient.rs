@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::deliver::senders;
+use super::deliver::senders::{self, Asked};
 use super::error::{OpError, Resource, Result, Violation};
-use super::gates::{self, Subject};
+use super::gates::{self, LOOK_AGAIN, Subject};
 use super::send_voicemail::SCHEDULE_AHEAD_MAX;
 use super::setups;
 use crate::carrier::Registry;
@@ -82,8 +82,15 @@ pub fn check(
         expire_time: None,
     };
     let mut found = gates::check(tx, rules, registry, &subject)?;
+    let asked = Asked {
+        recipient: &request.recipient,
+        voicemail: None,
+        current: None,
+        wait: LOOK_AGAIN,
+    };
+    let sender = senders::choose_now(tx, &setup.carriers, &use_case, asked)?;
     found
         .findings
-        .push(senders::would_be(tx, &subject)?);
+        .push(senders::finding(&sender, now, LOOK_AGAIN));
     Ok(Checked { found })
 }

@@ -19,7 +19,7 @@ use crate::domain::telephony::Setup;
 use crate::domain::time::Time;
 use crate::domain::use_case::{Purpose, UseCase};
 use crate::domain::window::Window;
-use crate::storage::Tx;
+use crate::storage::{CountedFilter, Tx};
 
 /// What they are asked about.
 pub struct Subject<'a> {
@@ -38,7 +38,7 @@ pub struct Subject<'a> {
 }
 
 /// How long what waits for the operator is left alone.
-const LOOK_AGAIN: Duration = Duration::from_secs(60);
+pub const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
 /// May a setup send for a purpose at all? Until the operator has chosen its profile, the sandbox
 /// alone may.
@@ -238,18 +238,22 @@ fn cap(
 ) -> Result<Finding> {
     let gate = Gate::Cap;
     let limits = profile.map_or(&[][..], |profile| &profile.caps);
-    let Some(longest) = limits.iter().map(|limit| limit.days).max() else {
+    let longest = limits.iter().map(|limit| limit.days).max();
+    let most = limits.iter().map(|limit| limit.max).max();
+    let (Some(longest), Some(most)) = (longest, most) else {
         return Ok(Finding::new(gate, Verdict::Pass, "the purpose has no caps"));
     };
     let (now, use_case) = (subject.send_time, subject.use_case);
     tx.lock_recipient(subject.workspace, subject.recipient)?;
-    let uses = tx.counted(
-        subject.workspace,
-        subject.recipient,
-        &use_case.entity_name,
-        use_case.purpose,
-        now.minus(caps::reach(longest)),
-    )?;
+    let filter = CountedFilter {
+        recipient: subject.recipient.clone(),
+        entity_name: use_case.entity_name.clone(),
+        purpose: use_case.purpose,
+        // A local day may have 25 hours, and the zones of a place lie up to a day apart.
+        since: now.minus(DAY * (longest + 2)),
+        except: None,
+    };
+    let uses = tx.counted(subject.workspace, &filter, most.into())?;
     let verdict = caps::judge(
         &uses,
         limits,
@@ -274,7 +278,10 @@ fn cap(
             Finding::new(gate, verdict, why)
         }
     };
-    let limits: Vec<String> = limits.iter().map(ToString::to_string).collect();
+    let limits: Vec<String> = limits
+        .iter()
+        .map(|limit| format!("{} in {} day(s)", limit.max, limit.days))
+        .collect();
     let last: Vec<String> = uses.iter().take(5).map(ToString::to_string).collect();
     Ok(finding
         .input("limits", limits.join(", "))

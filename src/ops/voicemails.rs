@@ -45,7 +45,37 @@ pub fn explained(
         };
         voicemail.status_detail = why.unwrap_or(voicemail.status_detail);
     }
+    if let Some(why) = suppressed_on_its_way(tx, &voicemail)? {
+        let detail = std::mem::take(&mut voicemail.status_detail);
+        voicemail.status_detail = match detail.is_empty() {
+            true => why,
+            false => format!("{detail}; {why}"),
+        };
+    }
     Ok(voicemail)
+}
+
+/// A suppression stops what waits. Of one that came while a carrier had the message, or may have had it,
+/// the voicemail says so.
+fn suppressed_on_its_way(tx: &mut dyn Tx, voicemail: &Voicemail) -> Result<Option<String>> {
+    let Some(left) = voicemail.attempts.first().map(|attempt| attempt.start_time) else {
+        return Ok(None);
+    };
+    if matches!(voicemail.status, Status::Accepted | Status::Skipped) {
+        return Ok(None);
+    }
+    let workspace = voicemail.workspace_id;
+    let all = tx.suppressions_of(workspace, &voicemail.recipient)?;
+    let came_meanwhile = |time| time > left && voicemail.end_time.is_none_or(|end| time < end);
+    let mut meanwhile = all.into_iter().filter(|it| came_meanwhile(it.create_time));
+    let Some(use_case) = tx.find_use_case(workspace, voicemail.use_case_id, Lock::None)? else {
+        return Ok(None);
+    };
+    let found = meanwhile.find(|it| it.scope.covers(&use_case.entity_name, use_case.id));
+    Ok(found.map(|it| {
+        let what = it.reason.detail(it.create_time);
+        format!("{what}, when a carrier had the message already, or may have had it")
+    }))
 }
 
 /// Wins only from ACCEPTED; cancelling a cancelled one answers as the first time.

@@ -7,8 +7,8 @@ use super::breaker::{Way, way};
 use super::claim::refused;
 use super::request::{hand_over_to, message};
 use super::rescue::rescue;
-use super::senders::{SenderVerdict, judge_sender, take_sender};
-use super::{Delivering, Task, readiness, use_case_of};
+use super::senders::{self, SenderVerdict, judge_sender, take_sender};
+use super::{Delivering, Task, gated, readiness, use_case_of};
 use crate::carrier::Message;
 use crate::domain::attempt::CarrierWords;
 use crate::domain::delivery::{Context, Delivery, Others};
@@ -118,16 +118,15 @@ fn send(
     }
     let known = tx.hand_overs(delivery.voicemail_id)?;
     let no_sender_wait = context.rules.no_sender_wait;
-    match judge_sender(tx, delivering, &delivery, (&use_case, &setup), &known)? {
-        SenderVerdict::Good(choice) => take_sender(tx, &mut delivery, &choice)?,
-        SenderVerdict::Wait { until, why } => {
-            let wait = until.since(context.now);
-            return put_back(tx, guard, delivery, why, wait, context);
-        }
-        SenderVerdict::NoneActive => {
-            let why = "its use case has no active phone number that may send it; it waits for one";
-            return put_back(tx, guard, delivery, why.to_owned(), no_sender_wait, context);
-        }
+    let mut found = gated::ask(tx, delivering, &delivery, &use_case, &setup)?;
+    let sender = judge_sender(tx, delivering, &delivery, (&use_case, &setup), &known)?;
+    let finding = senders::finding(&sender, context.now, no_sender_wait);
+    found.findings.push(finding);
+    if let Some(decisive) = found.decisive() {
+        return gated::stop(tx, guard, delivery, &found, decisive, context.now);
+    }
+    if let SenderVerdict::Good(choice) = &sender {
+        take_sender(tx, &mut delivery, choice)?;
     }
     let lease_end = context.now.plus(delivering.lease);
     let breakers = tx.breakers()?;
@@ -139,6 +138,7 @@ fn send(
             closed_until = Some(closed_until.map_or(until, |other| other.min(until)));
             continue;
         }
+        tx.keep_gate_check(delivery.workspace_id, delivery.voicemail_id, &found)?;
         let hand_over = hand_over_to(tx, delivering, &delivery, name, &known, context.now)?;
         let is_trial = way == Way::Trial;
         return plan_call(

@@ -25,7 +25,9 @@ pub(super) fn ask(
     setup: &Setup,
 ) -> Result<Findings> {
     let audio = tx.find_audio(delivery.workspace_id, delivery.audio_id)?;
-    let audio = audio.ok_or_else(|| gone(delivery, "audio"))?;
+    let audio = audio.ok_or_else(|| {
+        OpError::Internal(format!("the audio of voicemail {} is gone", delivery.voicemail_id))
+    })?;
     let subject = Subject {
         audio_length: Some(Duration::from_millis(audio.duration_ms.into())),
         ..subject(delivery, use_case, setup, tx.now()?)
@@ -129,14 +131,3 @@ fn subject<'a>(
     }
 }
 
-pub(super) fn use_case_of(tx: &mut dyn Tx, delivery: &Delivery) -> Result<UseCase> {
-    let found = tx.find_use_case(delivery.workspace_id, delivery.use_case_id, Lock::None)?;
-    found.ok_or_else(|| gone(delivery, "use case"))
-}
-
-fn gone(delivery: &Delivery, what: &str) -> OpError {
-    OpError::Internal(format!(
-        "the {what} of voicemail {} is gone",
-        delivery.voicemail_id
-    ))
-}

@@ -4,12 +4,13 @@
 mod begin;
 mod breaker;
 mod claim;
+mod gated;
 mod hear;
 mod limits;
 mod record;
 mod request;
 mod rescue;
-mod senders;
+pub mod senders;
 
 pub use begin::{Begun, CallPlan, NextMove, QuestionPlan, begin, renew};
 pub use breaker::{end_trial, trip};

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::begin::{NextMove, done, plan_call, plan_question, put_back, wait_for_carrier};
 use super::claim::refused;
+use super::gated::{self, Allowed};
 use super::{Delivering, Task};
 use crate::domain::attempt::{Attempt, CarrierWords, OutcomeKind};
 use crate::domain::delivery::{Context, Delivery};
@@ -119,11 +120,19 @@ pub(super) fn rescue(
     let Some(carrier) = delivering.registry.find(&hand_over.carrier) else {
         return wait_for_carrier(tx, guard, delivery, &hand_over, context);
     };
-    match delivery.next_step(
-        &hand_over,
-        carrier.doubt_traits(&delivery.recipient, &hand_over.reference),
-        context,
-    ) {
+    let traits = carrier.doubt_traits(&delivery.recipient, &hand_over.reference);
+    let traits = match gated::in_doubt(tx, delivering, &delivery, &hand_over, traits, context)? {
+        Allowed::By(traits) => traits,
+        Allowed::RepeatFrom(time) => {
+            delivery.status_detail = format!(
+                "the outcome of the hand-over is unknown; the same request is sent again under the same key at {time}, when the recipient's window is open"
+            );
+            delivery.lease_token = None;
+            delivery.next_time = Some(time);
+            return done(tx, guard, delivery);
+        }
+    };
+    match delivery.next_step(&hand_over, traits, context) {
         Step::Repeat => plan_call(tx, delivering, guard, delivery, hand_over, false, context),
         Step::Ask => {
             // A call that broke off a moment ago may still arrive, and "never received" would not be true
@@ -137,7 +146,6 @@ pub(super) fn rescue(
             done(tx, guard, delivery)
         }
         Step::Wait => {
-            let traits = delivering.traits(&hand_over, &delivery.recipient);
             delivery
                 .wait_in_doubt(&hand_over, traits, None, context)
                 .map_err(refused)?;

@@ -1,9 +1,14 @@
 //! The last gate before a call: which number sends it. A number's cap is counted under the number's lock,
 //! so that two workers never take its last place.
 
+use std::time::Duration;
+
 use super::Delivering;
 use crate::domain::delivery::Delivery;
+use crate::domain::gate::{Finding, Gate, Verdict};
 use crate::domain::hand_over::HandOver;
+use crate::domain::ids::{PhoneNumberId, VoicemailId};
+use crate::domain::phone::PhoneNumber;
 use crate::domain::sender::{Candidate, Choice, NoSender, SenderRule, Wanted, choose};
 use crate::domain::telephony::Setup;
 use crate::domain::time::Time;
@@ -12,6 +17,8 @@ use crate::domain::warm_up::WINDOW;
 use crate::ops::error::Result;
 use crate::storage::{Lock, Tx};
 
+const NONE_ACTIVE: &str =
+    "its use case has no active phone number that may send it; it waits for one";
 const MAIN_MAY_NOT_SEND: &str = "its use case's main number is not assigned, not active, or not allowed with a carrier of the setup; it waits for it";
 const SENDER_IS_GONE: &str =
     "the number that it was first sent from is deleted, and it is sent from no other; it waits";
@@ -39,40 +46,95 @@ pub fn judge_sender(
     (use_case, setup): (&UseCase, &Setup),
     known: &[HandOver],
 ) -> Result<SenderVerdict> {
-    let now = tx.now()?;
     if !known.is_empty() {
         return judge_fixed(tx, delivering, delivery);
     }
     let carriers = delivering.known(&setup.carriers);
-    let mut candidates = tx.sender_candidates(use_case.id, &carriers)?;
+    let asked = Asked {
+        recipient: &delivery.recipient,
+        voicemail: Some(delivery.voicemail_id),
+        current: Some(delivery.sender_id),
+        wait: delivering.rules.no_sender_wait,
+    };
+    match choose_now(tx, &carriers, use_case, asked)? {
+        SenderVerdict::Good(choice) => take_place(tx, choice),
+        none => Ok(none),
+    }
+}
+
+/// What a sender is looked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    pub recipient: &'a PhoneNumber,
+    /// None: there is none yet.
+    pub voicemail: Option<VoicemailId>,
+    /// The sender that it has.
+    pub current: Option<PhoneNumberId>,
+    /// How long to wait where a number may not send at all.
+    pub wait: Duration,
+}
+
+/// Who would send it now, without taking a place.
+pub fn choose_now(
+    tx: &mut dyn Tx,
+    carriers: &[String],
+    use_case: &UseCase,
+    asked: Asked<'_>,
+) -> Result<SenderVerdict> {
+    let now = tx.now()?;
+    let mut candidates = tx.sender_candidates(use_case.id, carriers)?;
     for candidate in &mut candidates {
         candidate.full_until = full_until(tx, candidate, now)?;
     }
     let last_sender = tx.last_sender(
-        delivery.workspace_id,
+        use_case.workspace_id,
         use_case.id,
-        &delivery.recipient,
-        Some(delivery.voicemail_id),
+        asked.recipient,
+        asked.voicemail,
     )?;
     let wanted = Wanted {
-        recipient: &delivery.recipient,
+        recipient: asked.recipient,
         last_sender: last_sender.as_ref(),
-        current: Some(delivery.sender_id),
+        current: asked.current,
         plan: use_case.senders,
     };
-    match choose(&candidates, wanted) {
-        Ok(choice) => take_place(tx, choice),
-        Err(NoSender::NoActiveNumber | NoSender::OnlyTheRecipient) => Ok(SenderVerdict::NoneActive),
-        Err(NoSender::MainMayNotSend) => Ok(SenderVerdict::Wait {
-            until: now.plus(delivering.rules.no_sender_wait),
+    Ok(match choose(&candidates, wanted) {
+        Ok(choice) => SenderVerdict::Good(choice),
+        Err(NoSender::NoActiveNumber | NoSender::OnlyTheRecipient) => SenderVerdict::NoneActive,
+        Err(NoSender::MainMayNotSend) => SenderVerdict::Wait {
+            until: now.plus(asked.wait),
             why: MAIN_MAY_NOT_SEND.to_owned(),
-        }),
-        Err(NoSender::AllCapped { frees }) => Ok(SenderVerdict::Wait {
+        },
+        Err(NoSender::AllCapped { frees }) => SenderVerdict::Wait {
             until: frees,
             why: format!(
                 "each number that may send it has reached its cap of 24 hours; the first one has room again at {frees}"
             ),
-        }),
+        },
+    })
+}
+
+/// What the gate of the sender says, for the record.
+pub fn finding(verdict: &SenderVerdict, now: Time, no_sender_wait: Duration) -> Finding {
+    let gate = Gate::Sender;
+    match verdict {
+        SenderVerdict::Good(choice) => {
+            let finding = Finding::new(gate, Verdict::Pass, "a number may send it")
+                .input("sender", choice.candidate.number.e164())
+                .input("chosen by", choice.rule.as_str())
+                .input("numbers to choose from", choice.candidates);
+            match choice.capped.len() {
+                0 => finding,
+                capped => finding.input("of these at their cap", capped),
+            }
+        }
+        SenderVerdict::Wait { until, why } => {
+            Finding::new(gate, Verdict::Hold { until: *until }, why.clone())
+        }
+        SenderVerdict::NoneActive => {
+            let until = now.plus(no_sender_wait);
+            Finding::new(gate, Verdict::Hold { until }, NONE_ACTIVE)
+        }
     }
 }
 
