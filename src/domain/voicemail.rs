@@ -28,6 +28,8 @@ pub struct Voicemail {
     pub attempts: Vec<Attempt>,
     pub labels: Labels,
     pub request_id: Option<String>,
+    /// The batch that made it.
+    pub batch_id: Option<String>,
     pub create_time: Time,
     pub update_time: Time,
     /// As the caller gave it.

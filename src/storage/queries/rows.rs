@@ -282,7 +282,7 @@ pub struct VoicemailRow {
 }
 
 impl VoicemailRow {
-    /// Without its attempts.
+    /// Without its attempts, and without the batch that made it.
     pub fn read(self, audio: AudioRow) -> Result<Voicemail> {
         Ok(Voicemail {
             id: self.id.into(),
@@ -300,6 +300,7 @@ impl VoicemailRow {
             attempts: Vec::new(),
             labels: from_json("voicemails", &self.labels)?,
             request_id: self.request_id,
+            batch_id: None,
             create_time: self.create_time.0,
             update_time: self.update_time.0,
             schedule_time: self.schedule_time.map(|t| t.0),
