@@ -209,8 +209,9 @@ impl Metrics {
         self.0.calls.get_or_create(&Labels(labels)).inc();
     }
 
-    pub fn accepted(&self) {
-        self.0.accepted.inc();
+    pub fn accepted(&self, voicemails: usize) {
+        let voicemails = u64::try_from(voicemails).unwrap_or(u64::MAX);
+        self.0.accepted.inc_by(voicemails);
     }
 
     pub fn attempt(&self, carrier: &str, outcome: OutcomeKind) {
@@ -303,7 +304,7 @@ mod tests {
         let metrics = Metrics::new();
         metrics.call("ringless.v1.VoicemailService/GetVoicemail", tonic::Code::Ok);
         metrics.call("made.up/Method", tonic::Code::Unimplemented);
-        metrics.accepted();
+        metrics.accepted(1);
         metrics.attempt("sandbox", OutcomeKind::Delivered);
         metrics.ended(Status::Failed, Some(FailureReason::AudioRejected));
         metrics.held(Gate::Window);

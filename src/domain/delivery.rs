@@ -2,6 +2,7 @@
 //! changes it. Pure: the store writes what comes out, guarded by what went in.
 
 mod in_doubt;
+mod times;
 
 use std::time::Duration;
 

@@ -30,6 +30,9 @@ pub const PAUSE_REASON_MAX: usize = 500;
 /// Characters of a `request_id`.
 pub const REQUEST_ID_MAX: usize = 128;
 
+/// Characters of a `batch_id`.
+pub const BATCH_ID_MAX: usize = 100;
+
 /// `entity_name` and `name`: 1 to 63 characters, no control characters, no white space at the ends.
 pub fn check_name(text: &str) -> Result<(), TextFault> {
     if text.is_empty() {
@@ -65,10 +68,22 @@ pub fn check_text(text: &str, max: usize) -> Result<(), TextFault> {
 
 /// A `request_id` that was given: 1 to 128 printable ASCII characters.
 pub fn check_request_id(text: &str) -> Result<(), TextFault> {
+    check_ascii(text, REQUEST_ID_MAX)
+}
+
+/// A `batch_id`: 1 to 100 printable ASCII characters.
+pub fn check_batch_id(text: &str) -> Result<(), TextFault> {
+    match text.is_empty() {
+        true => Err(TextFault::Empty { max: BATCH_ID_MAX }),
+        false => check_ascii(text, BATCH_ID_MAX),
+    }
+}
+
+fn check_ascii(text: &str, max: usize) -> Result<(), TextFault> {
     if text.bytes().any(|b| !(0x20..=0x7e).contains(&b)) {
         return Err(TextFault::NotAscii);
     }
-    check_length(text, REQUEST_ID_MAX)
+    check_length(text, max)
 }
 
 fn check_length(text: &str, max: usize) -> Result<(), TextFault> {
@@ -110,6 +125,15 @@ mod tests {
             );
         }
         assert!(check_text("a\u{0}", DESCRIPTION_MAX).is_err());
+    }
+
+    #[test]
+    fn a_batch_id_is_printable_ascii_of_1_to_100() {
+        assert_eq!(check_batch_id(""), Err(TextFault::Empty { max: 100 }));
+        for (length, ok) in [(1, true), (99, true), (100, true), (101, false)] {
+            assert_eq!(check_batch_id(&"b".repeat(length)).is_ok(), ok, "{length}");
+        }
+        assert_eq!(check_batch_id("a\t"), Err(TextFault::NotAscii));
     }
 
     #[test]

@@ -33,6 +33,8 @@ pub struct Voicemail {
     pub gate_checks: Vec<GateCheck>,
     pub labels: Labels,
     pub request_id: Option<String>,
+    /// The batch that made it.
+    pub batch_id: Option<String>,
     pub create_time: Time,
     pub update_time: Time,
     /// As the caller gave it.

@@ -14,11 +14,24 @@ use tonic::body::Body;
 
 use super::status::{Repeat, to_status};
 use crate::intake::{Arrivals, IDLE_MAX, Meter, TOTAL_MAX, Uploads};
-use crate::ops::error::OpError;
+use crate::ops::error::{OpError, Violation};
 
 /// Bytes of all messages of a call but CreateVoicemail and the two uploads: of one unary message, or
 /// of a whole stream of reflection.
 pub const UNARY_BYTES_MAX: u64 = 1_024 * 1_024;
+
+/// Bytes of the message of BatchSendVoicemails.
+pub const BATCH_BYTES_MAX: u64 = super::DECODED_BYTES_MAX as u64;
+/// What gRPC puts before a message.
+const FRAME_BYTES: u64 = 5;
+
+/// The refusal of a batch of more bytes than that, which is not read any further.
+pub fn batch_too_large() -> OpError {
+    let why = format!(
+        "the request has more than {BATCH_BYTES_MAX} bytes, which is the most. Send its recipients in several batches, each with an id of its own"
+    );
+    OpError::InvalidFields(vec![Violation::field("recipients", why)])
+}
 
 /// How a method's request is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +40,8 @@ pub enum Reading {
     Stream,
     /// In one message with audio: CreateVoicemail.
     WholeWithAudio,
+    /// In one message with many recipients: BatchSendVoicemails.
+    WholeBatch,
     /// In one small message.
     Whole,
     /// Not a method of ours: health and reflection.
@@ -41,6 +56,7 @@ impl Reading {
                 Reading::Stream
             }
             Some("VoicemailService/CreateVoicemail") => Reading::WholeWithAudio,
+            Some("VoicemailService/BatchSendVoicemails") => Reading::WholeBatch,
             Some(_) => Reading::Whole,
         }
     }
@@ -80,6 +96,10 @@ impl Watched {
         let is_small = matches!(self.reading, Reading::Whole | Reading::Foreign);
         if is_small && self.limits.bytes > UNARY_BYTES_MAX {
             return Err(OpError::Undecodable);
+        }
+        if self.reading == Reading::WholeBatch && self.limits.bytes > BATCH_BYTES_MAX + FRAME_BYTES
+        {
+            return Err(batch_too_large());
         }
         match self.meter.take(bytes) {
             true => Ok(()),
@@ -126,7 +146,10 @@ impl http_body::Body for Watched {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         let refused = |error| Poll::Ready(Some(Err(to_status(error, Repeat::Safe))));
-        let is_whole = matches!(self.reading, Reading::Whole | Reading::WholeWithAudio);
+        let is_whole = matches!(
+            self.reading,
+            Reading::Whole | Reading::WholeBatch | Reading::WholeWithAudio
+        );
         match Pin::new(&mut self.body).poll_frame(context) {
             Poll::Pending if is_whole => match self.poll_stalled(context) {
                 Poll::Ready(stalled) => refused(stalled),
@@ -275,6 +298,20 @@ mod tests {
         }
         let audio = watched(Reading::WholeWithAudio, &[MAX, 1], Then::End, &budget);
         assert_eq!(read(audio).await, Ok(MAX as u64 + 1));
+    }
+
+    #[tokio::test]
+    async fn a_batch_has_at_most_four_mebibytes() {
+        const MAX: usize = (BATCH_BYTES_MAX + FRAME_BYTES) as usize;
+        let budget = Budget::new(u64::MAX);
+        for (last, wanted) in [
+            (0, Ok(MAX as u64 - 1)),
+            (1, Ok(MAX as u64)),
+            (2, Err(Code::InvalidArgument)),
+        ] {
+            let body = watched(Reading::WholeBatch, &[MAX - 1, last], Then::End, &budget);
+            assert_eq!(read(body).await, wanted, "{last}");
+        }
     }
 
     #[tokio::test]

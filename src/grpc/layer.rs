@@ -11,7 +11,7 @@ use tonic::body::Body;
 use tower::{Layer, Service};
 use tracing::Instrument;
 
-use super::body::{Limits, Reading, Watched};
+use super::body::{Limits, Reading, Watched, batch_too_large};
 use super::status::{REQUEST_ID, Repeat, to_status};
 use super::voicemail_service::CREATE_BYTES_MAX;
 use crate::intake::{Arrivals, Budget, Uploads};
@@ -86,7 +86,9 @@ where
         let reading = Reading::of(&method);
         let budget = match reading {
             Reading::WholeWithAudio => self.layer.uploads.memory(),
-            Reading::Stream | Reading::Whole | Reading::Foreign => &self.layer.undecoded,
+            Reading::Stream | Reading::WholeBatch | Reading::Whole | Reading::Foreign => {
+                &self.layer.undecoded
+            }
         };
         let meter = Arc::new(budget.meter());
         let mut request = request.map(|body| {
@@ -163,6 +165,7 @@ fn translated(
             given: None,
             allowed: CREATE_BYTES_MAX,
         },
+        (Reading::WholeBatch, OutOfRange) => batch_too_large(),
         (_, OutOfRange | Internal | InvalidArgument) => OpError::Undecodable,
         _ => return None,
     };

@@ -2,6 +2,7 @@
 //! reflection, layers and size limits come together.
 
 mod body;
+mod bulk;
 mod convert;
 mod layer;
 mod page_token;

@@ -138,17 +138,57 @@ impl Wire {
 pub fn to_status(error: OpError, repeat: Repeat) -> Status {
     match error {
         OpError::CallerGone => Status::cancelled("the caller went away"),
-        OpError::OutcomeUnknown { method } => outcome_unknown(method).status(),
-        OpError::Storage(error) => storage_error(error, repeat).status(),
-        OpError::Internal(cause) => internal(&cause).status(),
-        OpError::InvalidFields(violations) => invalid_fields(violations).status(),
-        OpError::NotFound(resource, id) => not_found(resource, id).status(),
-        OpError::Audio(refusal) => audio(&refusal).status(),
+        error => wire(error, repeat).status(),
+    }
+}
+
+fn wire(error: OpError, repeat: Repeat) -> Wire {
+    match error {
+        OpError::OutcomeUnknown { method } => outcome_unknown(method),
+        OpError::Storage(error) => storage_error(error, repeat),
+        OpError::Internal(cause) => internal(&cause),
+        OpError::InvalidFields(violations) => invalid_fields(violations),
+        OpError::NotFound(resource, id) => not_found(resource, id),
+        OpError::BatchNotFound { batch_id } => batch_not_found(&batch_id),
+        OpError::Audio(refusal) => audio(&refusal),
         other => match argument(&other).or_else(|| passing(&other)) {
-            Some(wire) => wire.status(),
-            None => precondition(&other).status(),
+            Some(wire) => wire,
+            None => precondition(&other),
         },
     }
+}
+
+/// An error as it stands in a list of many.
+pub struct Brief {
+    pub reason: ErrorReason,
+    /// At most [`BRIEF_BYTES_MAX`] bytes.
+    pub message: String,
+    /// The fields at fault, parted by commas.
+    pub field: String,
+}
+
+/// Bytes of the message of one refusal among many, so that 10,000 of them fit into an answer.
+pub const BRIEF_BYTES_MAX: usize = 200;
+
+/// The refusal of one of many.
+pub fn to_brief(error: OpError) -> Brief {
+    let wire = wire(error, Repeat::Safe);
+    let fields: Vec<&str> = wire.violations.iter().map(|(f, _)| f.as_str()).collect();
+    Brief {
+        reason: wire.reason,
+        field: fields.join(","),
+        message: cut(wire.message),
+    }
+}
+
+/// Cut to what fits, between characters.
+fn cut(mut text: String) -> String {
+    const SIGN: &str = "…";
+    if text.len() > BRIEF_BYTES_MAX {
+        text.truncate(text.floor_char_boundary(BRIEF_BYTES_MAX - SIGN.len()));
+        text.push_str(SIGN);
+    }
+    text
 }
 
 fn invalid_fields(violations: Vec<Violation>) -> Wire {
@@ -196,6 +236,11 @@ fn not_found(resource: Resource, id: uuid::Uuid) -> Wire {
         "there is no {what} `{id}`, or it was deleted. Use an id that this service has answered"
     );
     Wire::new(Code::NotFound, reason, message).with(key, id)
+}
+
+fn batch_not_found(batch_id: &str) -> Wire {
+    let message = format!("there is no batch `{batch_id}`. Use the id that it was sent with");
+    Wire::new(Code::NotFound, ErrorReason::BatchNotFound, message).with("batch_id", batch_id)
 }
 
 fn audio(refusal: &Refusal) -> Wire {
@@ -323,6 +368,11 @@ fn precondition(error: &OpError) -> Wire {
             "this request_id was used before with other content. Give each request an id of its own, and repeat one only with the same content".to_owned(),
         )
         .with("request_id", request_id),
+        OpError::BatchIdReused { batch_id } => failed(
+            ErrorReason::BatchIdReused,
+            "this batch_id was used before with other content. Give each batch an id of its own, and repeat one only with the same content".to_owned(),
+        )
+        .with("batch_id", batch_id),
         OpError::SenderIsRecipient { use_case_id } => failed(
             ErrorReason::SenderIsRecipient,
             format!("the only number that use case `{use_case_id}` could send from is the recipient's own. Assign another number"),
@@ -406,6 +456,12 @@ fn precondition_of_change(error: &OpError) -> Wire {
         OpError::NotCancellable { voicemail_id, status } => failed(
             ErrorReason::NotCancellable,
             format!("voicemail `{voicemail_id}` is {status}; only an ACCEPTED one can be cancelled"),
+        )
+        .with("voicemail_id", voicemail_id)
+        .with("status", status),
+        OpError::NotUpdatable { voicemail_id, status } => failed(
+            ErrorReason::NotUpdatable,
+            format!("voicemail `{voicemail_id}` is {status}; only an ACCEPTED one that was not tried yet can be changed"),
         )
         .with("voicemail_id", voicemail_id)
         .with("status", status),
@@ -493,4 +549,18 @@ fn internal(cause: &str) -> Wire {
     tracing::error!(error = cause, "a call failed inside");
     Wire::new(Code::Internal, ErrorReason::Internal, INTERNAL_MESSAGE)
         .with("request_id", request_id())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_brief_message_is_cut_between_characters_at_200_bytes() {
+        for (given, bytes) in [(199, 199), (200, 200), (201, 200)] {
+            assert_eq!(cut("x".repeat(given)).len(), bytes, "{given}");
+        }
+        let cut = cut("ä".repeat(101));
+        assert!(cut.len() <= BRIEF_BYTES_MAX && cut.ends_with("ä…"), "{cut}");
+    }
 }

@@ -9,9 +9,7 @@ use tokio_stream::{Stream, StreamExt};
 use tonic::{Code, Request, Response, Status, Streaming};
 
 use super::convert::gates::{check_request, to_checked};
-use super::convert::voicemail::{
-    DraftRead, draft, filter, report_request, to_audio, to_report, to_voicemail,
-};
+use super::convert::voicemail::{draft, filter, report_request, to_audio, to_report, to_voicemail};
 use super::convert::{Fields, required_id};
 use super::pb::send_voicemail_request::Payload as SendPayload;
 use super::pb::upload_audio_request::Payload as UploadPayload;
@@ -24,6 +22,7 @@ use crate::domain::ids::{AudioId, VoicemailId};
 use crate::intake::{
     Arrivals, Body, CHUNK_BYTES_MAX, IDLE_MAX, Incoming, Meter, Part, Received, Uploads,
 };
+use crate::ops::batch::Recipient;
 use crate::ops::error::{OpError, Result, Violation};
 use crate::ops::send_voicemail::{Accepted, AudioInput, Draft, Judged, accept, judge, time_faults};
 use crate::ops::{audio, check_recipient, report, voicemails};
@@ -128,15 +127,15 @@ impl Voicemails {
     /// A draft, or every bad field at once, those included that depend on today's time.
     async fn read_draft(&self, metadata: pb::SendVoicemailMetadata) -> Result<Draft> {
         match draft(metadata, &self.0.gates) {
-            DraftRead::Good(draft) => Ok(draft),
-            DraftRead::Bad {
+            Recipient::Good(draft) => Ok(draft),
+            Recipient::Bad {
                 mut violations,
                 schedule_time,
                 expire_time,
             } => {
                 if schedule_time.is_some() || expire_time.is_some() {
                     let now = self.0.store.now().await?;
-                    violations.extend(time_faults(schedule_time, expire_time, now));
+                    violations.extend(time_faults("metadata.", schedule_time, expire_time, now));
                 }
                 Err(OpError::InvalidFields(violations))
             }
@@ -186,7 +185,7 @@ impl Voicemails {
             .inspect(|_| crash::point("accept.committed"))?
         {
             Accepted::New(voicemail) => {
-                self.0.metrics.accepted();
+                self.0.metrics.accepted(1);
                 self.0.wake.wake();
                 Ok(to_voicemail(voicemail, true))
             }
@@ -548,5 +547,27 @@ impl VoicemailService for Voicemails {
                 .await
         };
         answer(done.await.map(to_report), Repeat::Safe)
+    }
+    async fn batch_send_voicemails(
+        &self,
+        request: Request<pb::BatchSendVoicemailsRequest>,
+    ) -> Answer<pb::BatchSendVoicemailsResponse> {
+        // The extensions hold the message's room in the memory budget until the call is done.
+        let (_, _extensions, request) = request.into_parts();
+        answer(self.send_batch(request).await, Repeat::Safe)
+    }
+
+    async fn update_voicemail(
+        &self,
+        request: Request<pb::UpdateVoicemailRequest>,
+    ) -> Answer<pb::UpdateVoicemailResponse> {
+        answer(self.update(request.into_inner()).await, Repeat::Safe)
+    }
+
+    async fn cancel_voicemails(
+        &self,
+        request: Request<pb::CancelVoicemailsRequest>,
+    ) -> Answer<pb::CancelVoicemailsResponse> {
+        answer(self.cancel_many(request.into_inner()).await, Repeat::Safe)
     }
 }

@@ -84,6 +84,10 @@ pub enum OpError {
     PhoneNumberExists,
     #[error("the request id was used for something else")]
     RequestIdReused { request_id: String },
+    #[error("the batch id was used for something else")]
+    BatchIdReused { batch_id: String },
+    #[error("there is no batch of that id")]
+    BatchNotFound { batch_id: String },
     #[error("the only number that could send is the recipient's own")]
     SenderIsRecipient { use_case_id: UseCaseId },
     #[error("the setup is not approved")]
@@ -128,6 +132,11 @@ pub enum OpError {
     VoicemailsInFlight { use_case_id: UseCaseId },
     #[error("the voicemail can't be cancelled")]
     NotCancellable {
+        voicemail_id: VoicemailId,
+        status: Status,
+    },
+    #[error("the voicemail can't be changed")]
+    NotUpdatable {
         voicemail_id: VoicemailId,
         status: Status,
     },

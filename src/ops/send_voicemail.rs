@@ -10,22 +10,21 @@ use super::error::{OpError, Resource, Result, Violation};
 use super::fingerprint::Fingerprint;
 use super::gates;
 use super::queue::QueueGauge;
-use super::setups::check_purpose;
+use super::route::Route;
+use super::times::due_time;
 use crate::carrier::Registry;
 use crate::domain::gate;
 use crate::domain::ids::{AudioId, UseCaseId, VoicemailId, WorkspaceId};
 use crate::domain::labels::Labels;
 use crate::domain::phone::PhoneNumber;
-use crate::domain::sender::{Candidate, NoSender, Wanted, choose};
+use crate::domain::sender::Candidate;
 use crate::domain::status::Status;
-use crate::domain::telephony::{Setup, SetupStatus};
 use crate::domain::time::Time;
-use crate::domain::use_case::{Channel, UseCase};
+use crate::domain::use_case::UseCase;
 use crate::domain::voicemail::{Audio, Voicemail};
 use crate::storage::{Lock, NewVoicemail, Tx};
 
-/// How far ahead `schedule_time` may be.
-pub const SCHEDULE_AHEAD_MAX: Duration = Duration::from_secs(90 * 24 * 3_600);
+pub use super::times::{SCHEDULE_AHEAD_MAX, time_faults};
 
 /// What a caller asks for, every field well-formed by itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +40,13 @@ pub struct Draft {
     pub time_zone: Option<String>,
     pub postal_code: Option<String>,
     pub validate_only: bool,
+}
+
+impl Draft {
+    /// What is wrong with its times.
+    pub fn time_faults(&self, now: Time) -> Vec<Violation> {
+        time_faults("metadata.", self.schedule_time, self.expire_time, now)
+    }
 }
 
 /// What accepting needs besides the draft.
@@ -105,10 +111,10 @@ pub fn judge(tx: &mut dyn Tx, draft: &Draft, accepting: &Accepting<'_>) -> Resul
         return Ok(Judged::Repeat(Box::new(repeat)));
     }
     let now = tx.now()?;
-    OpError::unless_empty(time_faults(draft.schedule_time, draft.expire_time, now))?;
+    OpError::unless_empty(draft.time_faults(now))?;
     let (use_case, audio) = find_named(tx, draft, accepting.workspace, Lock::None)?;
-    let setup = check_preconditions(tx, &use_case, accepting, Lock::None)?;
-    choose_sender(tx, draft, &use_case, &setup)?;
+    let route = Route::find(tx, use_case, accepting, Lock::None)?;
+    choose_sender(tx, draft, &route)?;
     accepting.queue.check(tx, accepting.workspace)?;
     Ok(Judged::Fresh(audio))
 }
@@ -125,13 +131,12 @@ pub fn accept(
         return same_audio(draft, known, input);
     }
     let now = tx.now()?;
-    OpError::unless_empty(time_faults(draft.schedule_time, draft.expire_time, now))?;
+    OpError::unless_empty(draft.time_faults(now))?;
     let (use_case, _) = find_named(tx, draft, accepting.workspace, Lock::Present)?;
-    let setup = check_preconditions(tx, &use_case, accepting, Lock::Present)?;
-    let sender = choose_sender(tx, draft, &use_case, &setup)?;
+    let route = Route::find(tx, use_case, accepting, Lock::Present)?;
+    let sender = choose_sender(tx, draft, &route)?;
     accepting.queue.check(tx, accepting.workspace)?;
-    let simulated = accepting.registry.all_simulated(&setup.carriers);
-    let mut voicemail = make(draft, &use_case, &sender, simulated, input, accepting, now);
+    let mut voicemail = make(draft, &route, &sender, input.audio(), accepting, now);
     if draft.validate_only {
         return Ok(Accepted::Judged(voicemail));
     }
@@ -165,31 +170,6 @@ pub fn accept(
     }
 }
 
-/// The rules about times that depend on today's: also for a draft whose other fields are bad.
-pub fn time_faults(schedule: Option<Time>, expire: Option<Time>, now: Time) -> Vec<Violation> {
-    let mut faults = Vec::new();
-    let latest = now.plus(SCHEDULE_AHEAD_MAX);
-    if let Some(schedule) = schedule.filter(|time| *time > latest) {
-        faults.push(Violation::field(
-            "metadata.schedule_time",
-            format!("it is {schedule}; at most 90 days ahead are allowed, that is {latest}. Send it later"),
-        ));
-    }
-    let start = due_time(schedule, now);
-    if let Some(expire) = expire.filter(|time| *time <= start) {
-        faults.push(Violation::field(
-            "metadata.expire_time",
-            format!("it is {expire}; it must be after {start}, when the voicemail is due. Give a later one or none"),
-        ));
-    }
-    faults
-}
-
-fn due_time(schedule: Option<Time>, now: Time) -> Time {
-    // A time in the past means now.
-    schedule.map_or(now, |time| time.max(now))
-}
-
 fn find_repeat(
     tx: &mut dyn Tx,
     draft: &Draft,
@@ -207,7 +187,7 @@ fn find_repeat(
 
 /// What must be the same for a repeat, besides the audio's SHA-256. Times count as they were
 /// given, because a default would differ from call to call.
-fn content(draft: &Draft) -> Vec<u8> {
+pub(super) fn content(draft: &Draft) -> Vec<u8> {
     let micros = |time: Option<Time>| time.map(|t| t.micros().to_be_bytes());
     let start = Fingerprint::default()
         .part(draft.use_case_id.uuid())
@@ -236,7 +216,7 @@ fn same_audio(draft: &Draft, known: Voicemail, input: &AudioInput) -> Result<Acc
     }
 }
 
-fn reused(draft: &Draft) -> OpError {
+pub(super) fn reused(draft: &Draft) -> OpError {
     OpError::RequestIdReused {
         request_id: draft.request_id.clone().unwrap_or_default(),
     }
@@ -264,76 +244,18 @@ fn find_named(
     Ok((use_case, audio))
 }
 
-fn check_preconditions(
-    tx: &mut dyn Tx,
-    use_case: &UseCase,
-    accepting: &Accepting<'_>,
-    lock: Lock,
-) -> Result<Setup> {
-    if use_case.channel != Channel::RinglessVoicemail {
-        return Err(OpError::WrongChannel {
-            use_case_id: use_case.id,
-            channel: use_case.channel,
-        });
-    }
-    let setup = tx
-        .find_setup(accepting.workspace, use_case.setup_id, lock)?
-        .ok_or(OpError::NotFound(Resource::Setup, use_case.setup_id.uuid()))?;
-    match setup.status {
-        SetupStatus::Approved => {}
-        SetupStatus::Pending | SetupStatus::Suspended => {
-            return Err(OpError::SetupNotApproved {
-                setup_id: setup.id,
-                status: setup.status,
-            });
-        }
-    }
-    check_purpose(&setup, use_case.purpose, accepting.registry)?;
-    let purpose = gates::purpose_of(use_case);
-    match gates::may_send_for(purpose, accepting.gates, &setup, accepting.registry) {
-        true => Ok(setup),
-        false => Err(OpError::PurposeNotChosen {
-            setup_id: setup.id,
-            purpose,
-        }),
-    }
-}
-
-fn choose_sender(
-    tx: &mut dyn Tx,
-    draft: &Draft,
-    use_case: &UseCase,
-    setup: &Setup,
-) -> Result<Candidate> {
-    let candidates = tx.sender_candidates(use_case.id, &setup.carriers)?;
+fn choose_sender(tx: &mut dyn Tx, draft: &Draft, route: &Route) -> Result<Candidate> {
+    let use_case = &route.use_case;
     let last = tx.last_sender(use_case.workspace_id, use_case.id, &draft.recipient, None)?;
-    let use_case_id = use_case.id;
-    let wanted = Wanted {
-        recipient: &draft.recipient,
-        last_sender: last.as_ref(),
-        current: None,
-        plan: use_case.senders,
-    };
-    // Caps are not looked at yet: by the time it is handed over there may be room.
-    match choose(&candidates, wanted) {
-        Ok(choice) => Ok(choice.candidate),
-        Err(NoSender::MainMayNotSend) => Err(OpError::MainNumberInactive {
-            use_case_id,
-            phone_number_id: use_case.senders.main,
-        }),
-        Err(NoSender::NoActiveNumber | NoSender::AllCapped { .. }) => {
-            Err(OpError::NoActivePhoneNumber { use_case_id })
-        }
-        Err(NoSender::OnlyTheRecipient) => Err(OpError::SenderIsRecipient { use_case_id }),
-    }
+    route.sender(&draft.recipient, last.as_ref())
 }
 
-fn make(
+/// The voicemail that comes of a draft.
+pub(super) fn make(
     draft: &Draft,
-    use_case: &UseCase,
+    route: &Route,
     sender: &Candidate,
-    simulated: bool,
-    input: &AudioInput,
+    audio: &Audio,
     accepting: &Accepting<'_>,
     now: Time,
 ) -> Voicemail {
@@ -341,8 +263,8 @@ fn make(
     Voicemail {
         id: VoicemailId::generate(),
         workspace_id: accepting.workspace,
-        use_case_id: use_case.id,
-        setup_id: use_case.setup_id,
+        use_case_id: route.use_case.id,
+        setup_id: route.use_case.setup_id,
         sender_id: sender.id,
         sender: sender.number.clone(),
         recipient: draft.recipient.clone(),
@@ -350,12 +272,13 @@ fn make(
         failure_reason: None,
         status_detail: String::new(),
         hold: None,
-        simulated,
-        audio: input.audio().clone(),
+        simulated: route.simulated,
+        audio: audio.clone(),
         attempts: Vec::new(),
         gate_checks: Vec::new(),
         labels: draft.labels.clone(),
         request_id: draft.request_id.clone(),
+        batch_id: None,
         create_time: now,
         update_time: now,
         schedule_time: draft.schedule_time,

@@ -1,11 +1,15 @@
-//! GetVoicemail and CancelVoicemail.
+//! GetVoicemail, UpdateVoicemail and CancelVoicemail.
+
+use std::time::Duration;
 
 use super::deliver::NO_CARRIER;
-use super::error::{OpError, Resource, Result};
+use super::error::{OpError, Resource, Result, Violation};
 use super::setups;
+use super::times::{due_time, expire_fault, schedule_fault};
 use crate::carrier::Registry;
 use crate::domain::ids::{VoicemailId, WorkspaceId};
 use crate::domain::status::Status;
+use crate::domain::time::Time;
 use crate::domain::voicemail::Voicemail;
 use crate::storage::{Guard, Lock, Tx};
 
@@ -76,6 +80,71 @@ fn suppressed_on_its_way(tx: &mut dyn Tx, voicemail: &Voicemail) -> Result<Optio
         let what = it.reason.detail(it.create_time);
         format!("{what}, when a carrier had the message already, or may have had it")
     }))
+}
+
+/// The times that a caller changes; `Some(None)` takes one back.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TimesChange {
+    pub schedule_time: Option<Option<Time>>,
+    pub expire_time: Option<Option<Time>>,
+}
+
+/// Changes when it leaves and expires, while it waits for its first attempt. What it was asked for under
+/// its request id stays as it was, so that a repeat of the send is still known as one.
+pub fn update(
+    tx: &mut dyn Tx,
+    workspace: WorkspaceId,
+    id: VoicemailId,
+    change: TimesChange,
+    expire_after: Duration,
+) -> Result<Voicemail> {
+    let mut delivery = tx
+        .find_delivery(workspace, id, Lock::Change)?
+        .ok_or(OpError::NotFound(Resource::Voicemail, id.uuid()))?;
+    if !delivery.may_change_times() {
+        return Err(OpError::NotUpdatable {
+            voicemail_id: id,
+            status: delivery.status,
+        });
+    }
+    let now = tx.now()?;
+    let due = match change.schedule_time {
+        None => delivery.due_time,
+        // What may leave already was first allowed to when it was.
+        Some(schedule) if schedule.is_none_or(|time| time <= now) => delivery.due_time.min(now),
+        Some(schedule) => due_time(schedule, now),
+    };
+    let expire = match change.expire_time {
+        None => delivery.expire_time,
+        Some(expire) => expire.unwrap_or(due.max(now).plus(expire_after)),
+    };
+    OpError::unless_empty(update_faults(change, due.max(now), expire, now))?;
+    delivery.set_times(due, expire);
+    let schedule = match change.schedule_time {
+        None => get(tx, workspace, id)?.schedule_time,
+        Some(schedule) => schedule,
+    };
+    tx.save_times(&delivery, schedule)?;
+    get(tx, workspace, id)
+}
+
+fn update_faults(change: TimesChange, start: Time, expire: Time, now: Time) -> Vec<Violation> {
+    const AT: &str = "voicemail.";
+    let late = change
+        .schedule_time
+        .flatten()
+        .and_then(|schedule| schedule_fault(AT, schedule, now));
+    let early = match change.expire_time {
+        // The one that it has is no longer after the new schedule_time.
+        None => (expire <= start).then(|| {
+            Violation::field(
+                format!("{AT}schedule_time"),
+                format!("the voicemail would leave at {start} and expires at {expire}. Give a later expire_time with it"),
+            )
+        }),
+        Some(_) => expire_fault(AT, expire, start),
+    };
+    late.into_iter().chain(early).collect()
 }
 
 /// Wins only from ACCEPTED; cancelling a cancelled one answers as the first time.

@@ -39,6 +39,10 @@ pub fn plan_text((line,): PlanLine) -> String {
     line
 }
 
+/// The texts of the JSON list that is bound first, as the rows of `wanted`: any number of them with
+/// one statement.
+pub const TEXTS: &str = "json_array_elements_text(CAST($1 AS json)) AS wanted (value)";
+
 super::schema::schema!(Uuid, Timestamptz);
 
 /// Passes over rows that another worker has locked.

@@ -276,6 +276,18 @@ macro_rules! schema {
         }
 
         diesel::table! {
+            batches (workspace_id, batch_id) {
+                workspace_id -> BigInt,
+                batch_id -> Text,
+                content_hash -> Binary,
+                use_case_id -> $id,
+                audio_id -> $id,
+                recipient_count -> Integer,
+                create_time -> $ts,
+            }
+        }
+
+        diesel::table! {
             consents (id) {
                 id -> $id,
                 workspace_id -> BigInt,
@@ -294,11 +306,20 @@ macro_rules! schema {
             }
         }
 
+        diesel::table! {
+            batch_members (workspace_id, batch_id, number) {
+                workspace_id -> BigInt,
+                batch_id -> Text,
+                number -> Integer,
+                voicemail_id -> $id,
+            }
+        }
+
         diesel::joinable!(voicemails -> audios (audio_id));
         diesel::joinable!(use_case_phone_numbers -> phone_numbers (phone_number_id));
         diesel::allow_tables_to_appear_in_same_query!(
             setups, phone_numbers, use_cases, use_case_phone_numbers, audios, audio_bytes,
-            voicemails, voicemail_labels, hand_overs, attempts, callbacks,
+            voicemails, voicemail_labels, hand_overs, attempts, callbacks, batches, batch_members,
         );
     };
 }

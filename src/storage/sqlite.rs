@@ -39,6 +39,10 @@ pub fn plan_text((_, _, _, line): PlanLine) -> String {
     line
 }
 
+/// The texts of the JSON list that is bound first, as the rows of `wanted`: any number of them with
+/// one statement.
+pub const TEXTS: &str = "json_each($1) AS wanted";
+
 super::schema::schema!(Binary, BigInt);
 
 /// A write has the database to itself, so there is nothing to lock or to pass over.

@@ -1,6 +1,7 @@
 //! What storage promises, by noun. Each method is one or a few statements within the unit of work
 //! that it is called in; `Option` means "not found", and deleted rows are not found.
 
+mod bulk;
 mod carriers;
 mod gates;
 mod suppressions;
@@ -8,6 +9,7 @@ mod counting;
 
 use std::time::Duration;
 
+pub use bulk::{BulkStore, KnownRequest, StoredBatch};
 pub use carriers::{CarrierStore, LinkedAudio, NewCallback, UnreadCallback};
 pub use gates::GateStore;
 pub use suppressions::{
@@ -42,6 +44,7 @@ pub trait Tx:
     + UseCaseStore
     + AudioStore
     + VoicemailStore
+    + BulkStore
     + ReportStore
     + QueueStore
     + DeliveryStore
@@ -283,6 +286,7 @@ pub struct VoicemailFilter {
     pub sender: Option<PhoneNumber>,
     pub request_id: Option<String>,
     pub labels: Labels,
+    pub batch_id: Option<String>,
     pub create_time_from: Option<Time>,
     pub create_time_to: Option<Time>,
     pub end_time_from: Option<Time>,
@@ -396,6 +400,9 @@ pub trait DeliveryStore {
     fn save_delivery(&mut self, guard: Guard, after: &Delivery) -> Result<()>;
     /// Moves the end of a lease where status and lease still are those of `guard`; else `false`.
     fn renew_lease(&mut self, guard: Guard, until: Time) -> Result<bool>;
+    /// Writes its times where it still is ACCEPTED and no attempt has begun; anything but one row is
+    /// [`super::Error::Guard`].
+    fn save_times(&mut self, delivery: &Delivery, schedule_time: Option<Time>) -> Result<()>;
     /// Writes the sender that was chosen anew.
     fn save_sender(&mut self, delivery: &Delivery) -> Result<()>;
 

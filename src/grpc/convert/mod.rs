@@ -1,6 +1,7 @@
 //! Between the wire and the domain. Requests come in through [`Fields`], which collects every bad
 //! field before anything is answered; resources go out through `to_…`.
 
+pub mod batch;
 pub mod gates;
 pub mod telephony;
 pub mod use_case;
@@ -11,7 +12,7 @@ use std::time::Duration;
 use prost_types::{FieldMask, Timestamp};
 
 use crate::domain::ids::InvalidId;
-use crate::domain::names::{TextFault, check_name, check_request_id};
+use crate::domain::names::{TextFault, check_batch_id, check_name, check_request_id};
 use crate::domain::phone::{PhoneError, PhoneNumber, PhoneRules};
 use crate::domain::time::Time;
 use crate::ops::error::{OpError, Result, Violation};
@@ -118,6 +119,14 @@ impl Fields {
         match text {
             "" => None,
             text => self.text(field, text, check_request_id),
+        }
+    }
+
+    /// Empty: not given.
+    pub fn optional_batch_id(&mut self, field: &str, text: &str) -> Option<String> {
+        match text {
+            "" => None,
+            text => self.text(field, text, check_batch_id),
         }
     }
 

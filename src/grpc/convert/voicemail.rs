@@ -12,23 +12,14 @@ use crate::domain::status::Status;
 use crate::domain::time::Time;
 use crate::domain::voicemail::{Audio, Voicemail};
 use crate::grpc::pb;
-use crate::ops::error::{Result, Violation};
+use crate::ops::batch::Recipient;
+use crate::ops::error::Result;
 use crate::ops::report::{Report, ReportRequest};
 use crate::ops::send_voicemail::Draft;
 use crate::storage::VoicemailFilter;
 
-/// A draft, or what is wrong with its fields, with the times that were readable: rules about them
-/// that depend on today's time are judged later.
-pub enum DraftRead {
-    Good(Draft),
-    Bad {
-        violations: Vec<Violation>,
-        schedule_time: Option<Time>,
-        expire_time: Option<Time>,
-    },
-}
-
-pub fn draft(metadata: pb::SendVoicemailMetadata, rules: &Rules) -> DraftRead {
+/// A draft, or what is wrong with its fields.
+pub fn draft(metadata: pb::SendVoicemailMetadata, rules: &Rules) -> Recipient {
     let mut fields = Fields::default();
     let use_case_id = fields.id(
         "metadata.use_case_id",
@@ -52,7 +43,7 @@ pub fn draft(metadata: pb::SendVoicemailMetadata, rules: &Rules) -> DraftRead {
     let postal_code = gates::postal_code(&mut fields, "metadata.postal_code", code, rules);
     let violations = fields.into_violations();
     match (use_case_id, recipient) {
-        (Some(use_case_id), Some(recipient)) if violations.is_empty() => DraftRead::Good(Draft {
+        (Some(use_case_id), Some(recipient)) if violations.is_empty() => Recipient::Good(Draft {
             use_case_id,
             recipient,
             audio_id,
@@ -64,7 +55,7 @@ pub fn draft(metadata: pb::SendVoicemailMetadata, rules: &Rules) -> DraftRead {
             postal_code,
             validate_only: metadata.validate_only,
         }),
-        _ => DraftRead::Bad {
+        _ => Recipient::Bad {
             violations,
             schedule_time,
             expire_time,
@@ -95,6 +86,7 @@ pub fn to_voicemail(voicemail: Voicemail, is_stored: bool) -> pb::Voicemail {
         attempts: voicemail.attempts.into_iter().map(to_attempt).collect(),
         labels: voicemail.labels,
         request_id: voicemail.request_id.unwrap_or_default(),
+        batch_id: voicemail.batch_id.unwrap_or_default(),
         create_time: stored_time(voicemail.create_time),
         update_time: stored_time(voicemail.update_time),
         schedule_time: voicemail.schedule_time.map(to_timestamp),
@@ -176,6 +168,7 @@ macro_rules! shared_filter {
             ),
             request_id,
             labels: $request.labels.clone(),
+            batch_id: fields.optional_batch_id("batch_id", &$request.batch_id),
             create_time_from: None,
             create_time_to: None,
             end_time_from: fields.time("end_time_from", $request.end_time_from.as_ref()),

@@ -9,6 +9,7 @@ use crate::domain::attempt::Attempt;
 use crate::domain::delivery::Delivery;
 use crate::domain::hand_over::HandOver;
 use crate::domain::ids::{VoicemailId, WorkspaceId};
+use crate::domain::status::Status;
 use crate::domain::time::Time;
 use crate::storage::values::{Id, Ts};
 use crate::storage::{AttemptEnd, DeliveryStore, Error, Guard, Lock, NewAttempt, Result, Tx};
@@ -67,6 +68,24 @@ impl DeliveryStore for Session<'_> {
             .set(voicemails::next_time.eq(Some(Ts(until))))
             .execute(self.conn)?;
         Ok(rows == 1)
+    }
+
+    fn save_times(&mut self, delivery: &Delivery, schedule_time: Option<Time>) -> Result<()> {
+        let now = self.now()?;
+        let rows = diesel::update(voicemails::table)
+            .filter(voicemails::id.eq(Id::from(delivery.voicemail_id)))
+            .filter(voicemails::status.eq(Status::Accepted as i16))
+            .filter(voicemails::attempt_count.eq(0))
+            .set((
+                voicemails::schedule_time.eq(schedule_time.map(Ts)),
+                voicemails::due_time.eq(Ts(delivery.due_time)),
+                voicemails::expire_time.eq(Ts(delivery.expire_time)),
+                voicemails::next_time.eq(delivery.next_time.map(Ts)),
+                voicemails::status_detail.eq(&delivery.status_detail),
+                voicemails::update_time.eq(Ts(now)),
+            ))
+            .execute(self.conn)?;
+        Error::unless_one("voicemails", rows)
     }
 
     fn save_sender(&mut self, delivery: &Delivery) -> Result<()> {

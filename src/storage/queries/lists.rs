@@ -59,6 +59,13 @@ macro_rules! filtered {
                 .select(voicemail_labels::voicemail_id);
             query = query.filter(voicemails::id.eq_any(labelled));
         }
+        if let Some(batch_id) = &filter.batch_id {
+            let members = batch_members::table
+                .filter(batch_members::workspace_id.eq($workspace.0))
+                .filter(batch_members::batch_id.eq(batch_id.clone()))
+                .select(batch_members::voicemail_id);
+            query = query.filter(voicemails::id.eq_any(members));
+        }
         if let Some(time) = filter.create_time_from {
             query = query.filter(voicemails::create_time.ge(Ts(time)));
         }

@@ -2,6 +2,7 @@
 //! gives the connection type, the tables, and the few places where the two differ.
 
 mod audio;
+mod bulk;
 mod carriers;
 mod consents;
 mod counting;

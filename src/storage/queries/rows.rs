@@ -324,7 +324,7 @@ pub struct VoicemailRow {
 }
 
 impl VoicemailRow {
-    /// Without its attempts and what the gates found.
+    /// Without its attempts, what the gates found, and the batch that made it.
     pub fn read(self, audio: AudioRow) -> Result<Voicemail> {
         let status = status(self.status)?;
         let hold = match (status, gate(self.hold_gate)?, self.next_time) {
@@ -352,6 +352,7 @@ impl VoicemailRow {
             gate_checks: Vec::new(),
             labels: from_json("voicemails", &self.labels)?,
             request_id: self.request_id,
+            batch_id: None,
             create_time: self.create_time.0,
             update_time: self.update_time.0,
             schedule_time: self.schedule_time.map(|t| t.0),

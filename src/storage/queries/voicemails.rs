@@ -1,20 +1,24 @@
 //! Voicemails as callers see them.
 
+use std::collections::HashMap;
+
 use diesel::dsl::exists;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, SmallInt};
 
-use super::super::{Db, audios, voicemail_labels, voicemails};
+use super::super::{Db, audios, batch_members, voicemail_labels, voicemails};
 use super::Session;
 use super::explain::Explain;
 use super::lists::{filtered, page};
-use super::rows::{AudioRow, VoicemailRow, to_json};
+use super::rows::{AudioRow, VoicemailRow};
 use crate::domain::ids::{UseCaseId, VoicemailId, WorkspaceId};
 use crate::domain::phone::PhoneNumber;
 use crate::domain::status::Status;
 use crate::domain::voicemail::Voicemail;
 use crate::storage::values::{Id, Ts};
-use crate::storage::{DeliveryStore, NewVoicemail, Page, Result, VoicemailFilter, VoicemailStore};
+use crate::storage::{
+    BulkStore, DeliveryStore, NewVoicemail, Page, Result, VoicemailFilter, VoicemailStore,
+};
 
 /// The query of ListVoicemails, for running it and for explaining it.
 macro_rules! list_query {
@@ -29,61 +33,9 @@ macro_rules! list_query {
 
 impl VoicemailStore for Session<'_> {
     fn insert_voicemail(&mut self, new: &NewVoicemail) -> Result<bool> {
-        let v = &new.voicemail;
-        let inserted = diesel::insert_into(voicemails::table)
-            .values((
-                (
-                    voicemails::id.eq(Id::from(v.id)),
-                    voicemails::workspace_id.eq(v.workspace_id.0),
-                    voicemails::use_case_id.eq(Id::from(v.use_case_id)),
-                    voicemails::setup_id.eq(Id::from(v.setup_id)),
-                    voicemails::sender_id.eq(Id::from(v.sender_id)),
-                    voicemails::sender.eq(v.sender.e164()),
-                    voicemails::recipient.eq(v.recipient.e164()),
-                    voicemails::status.eq(v.status as i16),
-                    voicemails::status_detail.eq(&v.status_detail),
-                    voicemails::simulated.eq(v.simulated),
-                    voicemails::audio_id.eq(Id::from(v.audio.id)),
-                    voicemails::labels.eq(to_json("voicemails", &v.labels)?),
-                    voicemails::request_id.eq(&v.request_id),
-                    voicemails::request_hash.eq(&new.request_hash),
-                ),
-                (
-                    voicemails::create_time.eq(Ts(v.create_time)),
-                    voicemails::update_time.eq(Ts(v.update_time)),
-                    voicemails::schedule_time.eq(v.schedule_time.map(Ts)),
-                    voicemails::expire_time.eq(Ts(v.expire_time)),
-                    voicemails::due_time.eq(Ts(v.due_time)),
-                    voicemails::next_time.eq(Some(Ts(v.due_time))),
-                    voicemails::held.eq(false),
-                    voicemails::tries.eq(0),
-                    voicemails::attempt_count.eq(0),
-                    voicemails::carrier.eq(""),
-                    voicemails::time_zone.eq(v.time_zone.as_deref().unwrap_or_default()),
-                    voicemails::postal_code.eq(v.postal_code.as_deref().unwrap_or_default()),
-                ),
-            ))
-            .on_conflict_do_nothing()
-            .execute(self.conn)?;
-        if inserted == 1 && !v.labels.is_empty() {
-            let rows: Vec<_> = v
-                .labels
-                .iter()
-                .map(|(key, value)| {
-                    (
-                        voicemail_labels::workspace_id.eq(v.workspace_id.0),
-                        voicemail_labels::key.eq(key),
-                        voicemail_labels::value.eq(value),
-                        voicemail_labels::create_time.eq(Ts(v.create_time)),
-                        voicemail_labels::voicemail_id.eq(Id::from(v.id)),
-                    )
-                })
-                .collect();
-            diesel::insert_into(voicemail_labels::table)
-                .values(rows)
-                .execute(self.conn)?;
-        }
-        Ok(inserted == 1)
+        Ok(!self
+            .insert_voicemails(std::slice::from_ref(new))?
+            .is_empty())
     }
 
     fn find_voicemail(
@@ -103,7 +55,7 @@ impl VoicemailStore for Session<'_> {
         };
         let mut voicemail = row.read(audio)?;
         voicemail.attempts = self.find_attempts(id)?;
-        Ok(Some(voicemail))
+        Ok(self.with_batches(vec![voicemail])?.pop())
     }
 
     fn find_request(
@@ -127,7 +79,8 @@ impl VoicemailStore for Session<'_> {
         };
         let mut voicemail = row.read(audio)?;
         voicemail.attempts = self.find_attempts(voicemail.id)?;
-        Ok(Some((voicemail, hash)))
+        let voicemail = self.with_batches(vec![voicemail])?.pop();
+        Ok(voicemail.map(|voicemail| (voicemail, hash)))
     }
 
     fn list_voicemails(
@@ -138,9 +91,9 @@ impl VoicemailStore for Session<'_> {
     ) -> Result<Vec<Voicemail>> {
         let rows: Vec<(VoicemailRow, AudioRow)> =
             list_query!(workspace, filter, at).load(self.conn)?;
-        rows.into_iter()
-            .map(|(row, audio)| row.read(audio))
-            .collect()
+        let found = rows.into_iter().map(|(row, audio)| row.read(audio));
+        let found = found.collect::<Result<Vec<_>>>()?;
+        self.with_batches(found)
     }
 
     fn explain_list(
@@ -205,5 +158,21 @@ impl VoicemailStore for Session<'_> {
         .bind::<BigInt, _>(at_most)
         .get_result(self.conn)?;
         Ok(counted.rows)
+    }
+}
+
+impl Session<'_> {
+    /// Fills in the batch that made each, where one did.
+    fn with_batches(&mut self, mut found: Vec<Voicemail>) -> Result<Vec<Voicemail>> {
+        let ids: Vec<Id> = found.iter().map(|voicemail| voicemail.id.into()).collect();
+        let rows: Vec<(Id, String)> = batch_members::table
+            .filter(batch_members::voicemail_id.eq_any(ids))
+            .select((batch_members::voicemail_id, batch_members::batch_id))
+            .load(self.conn)?;
+        let mut batches: HashMap<Id, String> = rows.into_iter().collect();
+        for voicemail in &mut found {
+            voicemail.batch_id = batches.remove(&voicemail.id.into());
+        }
+        Ok(found)
     }
 }
