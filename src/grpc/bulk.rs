@@ -25,7 +25,7 @@ impl Voicemails {
         &self,
         request: pb::BatchSendVoicemailsRequest,
     ) -> Result<pb::BatchSendVoicemailsResponse> {
-        let batch = Arc::new(batch(request, &self.0.numbers)?);
+        let batch = Arc::new(batch(request, &self.0.gates)?);
         let opened = batch.clone();
         let audio = self
             .0

@@ -2,10 +2,10 @@
 
 use super::voicemail::draft;
 use super::{Fields, Mask};
+use crate::domain::gate::Rules;
 use crate::domain::ids::{AudioId, SetupId, UseCaseId, VoicemailId};
 use crate::domain::labels::{self, Labels};
 use crate::domain::names::check_batch_id;
-use crate::domain::phone::PhoneRules;
 use crate::grpc::pb;
 use crate::grpc::status::to_brief;
 use crate::ops::batch::{Answered, Batch, RECIPIENTS_MAX, Recipient};
@@ -15,7 +15,7 @@ use crate::ops::voicemails::TimesChange;
 use crate::storage::VoicemailFilter;
 
 /// The batch, whose recipients may be bad each by itself; or what is wrong with it as a whole.
-pub fn batch(request: pb::BatchSendVoicemailsRequest, rules: &PhoneRules) -> Result<Batch> {
+pub fn batch(request: pb::BatchSendVoicemailsRequest, rules: &Rules) -> Result<Batch> {
     let mut fields = Fields::default();
     let id = fields.text("batch_id", &request.batch_id, check_batch_id);
     let use_case_id = fields.id("use_case_id", &request.use_case_id, UseCaseId::parse);
@@ -52,6 +52,8 @@ pub fn batch(request: pb::BatchSendVoicemailsRequest, rules: &PhoneRules) -> Res
             expire_time: recipient.expire_time.or(request.expire_time),
             labels: merged(&request.labels, recipient.labels),
             validate_only: false,
+            time_zone: recipient.time_zone,
+            postal_code: recipient.postal_code,
         };
         within_recipient(draft(metadata, rules))
     });
@@ -111,7 +113,9 @@ fn content(request: &pb::BatchSendVoicemailsRequest) -> Vec<u8> {
             .part(&recipient.recipient_phone_number)
             .part(&recipient.request_id)
             .optional(time(recipient.schedule_time))
-            .optional(time(recipient.expire_time));
+            .optional(time(recipient.expire_time))
+            .part(&recipient.time_zone)
+            .part(&recipient.postal_code);
         labels(hash, &recipient.labels)
     });
     all.finish()

@@ -62,6 +62,8 @@ struct NewVoicemailRow<'v> {
     tries: i32,
     attempt_count: i32,
     carrier: &'v str,
+    time_zone: &'v str,
+    postal_code: &'v str,
 }
 
 impl NewVoicemailRow<'_> {
@@ -92,6 +94,8 @@ impl NewVoicemailRow<'_> {
             tries: 0,
             attempt_count: 0,
             carrier: "",
+            time_zone: v.time_zone.as_deref().unwrap_or_default(),
+            postal_code: v.postal_code.as_deref().unwrap_or_default(),
         })
     }
 }
