@@ -1,6 +1,8 @@
 //! Between the wire and the domain. Requests come in through [`Fields`], which collects every bad
 //! field before anything is answered; resources go out through `to_…`.
 
+pub mod consent;
+pub mod suppression;
 pub mod telephony;
 pub mod use_case;
 pub mod voicemail;
