@@ -4,6 +4,7 @@
 //! `ringless.example.toml` is the file with every key at its default; a test keeps it in step.
 
 mod file;
+mod opt_outs;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -14,6 +15,8 @@ pub use file::{
     AcceptSection, AudioLinksSection, DeliverySection, FileConfig, NumbersSection, StorageSection,
     WorkerSection,
 };
+
+pub use opt_outs::{OptOutConfig, OptOutSection};
 
 use crate::carrier::registry::{CarrierConfig, Registry, SANDBOX};
 use crate::carrier::settings::{Place, check_base_url};
@@ -54,6 +57,8 @@ pub struct Config {
     pub is_first_try: bool,
     pub carriers: BTreeMap<String, CarrierConfig>,
     pub numbers: PhoneRules,
+    /// Doors of opt-out lines and forms, with their tokens read.
+    pub opt_outs: Vec<OptOutConfig>,
     pub accept: AcceptConfig,
     pub caller_connections: ConnectionLimits,
     pub worker: WorkerConfig,
@@ -189,6 +194,7 @@ impl Config {
             is_first_try,
             carriers,
             numbers: phone_rules(&file.numbers)?,
+            opt_outs: opt_outs::opt_outs(&file.opt_outs)?,
             accept: accept(&file.accept)?,
             caller_connections: caller_connections(&file.accept)?,
             worker: worker(&file.worker)?,
