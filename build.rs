@@ -3,9 +3,13 @@
 
 use std::path::PathBuf;
 
-const PROTOS: [&str; 7] = [
+const PROTOS: [&str; 11] = [
+    "ringless/v1/consent.proto",
+    "ringless/v1/consent_service.proto",
     "ringless/v1/error_reason.proto",
     "ringless/v1/setup.proto",
+    "ringless/v1/suppression.proto",
+    "ringless/v1/suppression_service.proto",
     "ringless/v1/telephony_service.proto",
     "ringless/v1/use_case.proto",
     "ringless/v1/use_case_service.proto",

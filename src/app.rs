@@ -18,7 +18,7 @@ use crate::crash;
 use crate::domain::ids::WorkspaceId;
 use crate::domain::links::{Doors, LinkKeys, TokenKey};
 use crate::grpc::{self, Api, ApiParts, CallLayer, PageTokens};
-use crate::http::{self, Ears, LeftOver, Public};
+use crate::http::{self, Ears, LeftOver, OptOutDoor, OptOutDoors, Public};
 use crate::intake::{Budget, Uploads};
 use crate::ops::deliver::Delivering;
 use crate::ops::error::OpError;
@@ -148,7 +148,13 @@ impl Running {
             metrics: metrics.clone(),
             chance: even_draw,
         };
-        let public = Public::new(store.clone(), ears.clone(), keys.tokens, keys.links);
+        let public = Public::new(
+            store.clone(),
+            ears.clone(),
+            keys.tokens,
+            keys.links,
+            opt_out_doors(&config),
+        );
         servers.spawn(http::serve_public(
             http::public(public),
             http_listener,
@@ -367,6 +373,14 @@ async fn seed_first(store: &Store, registry: &Registry) -> Result<Option<Seeded>
         Err(OpError::PhoneNumberExists | OpError::UseCaseExists { .. }) => seed().await,
         seeded => seeded,
     }
+}
+
+fn opt_out_doors(config: &Config) -> OptOutDoors {
+    let doors = config.opt_outs.iter().map(|door| {
+        let token = door.token.expose();
+        OptOutDoor::new(&door.name, token, door.scope.clone(), &door.source)
+    });
+    OptOutDoors::new(doors, config.numbers.clone())
 }
 
 /// The keys that all processes on one database share.

@@ -4,6 +4,7 @@
 //! `ringless.example.toml` is the file with every key at its default; a test keeps it in step.
 
 mod file;
+mod opt_outs;
 mod purposes;
 
 use std::collections::BTreeMap;
@@ -16,6 +17,8 @@ pub use file::{
     AcceptSection, AudioLinksSection, CapSection, DeliverySection, FileConfig, NumbersSection,
     PurposeSection, StorageSection, WorkerSection,
 };
+
+pub use opt_outs::{OptOutConfig, OptOutSection};
 
 use crate::carrier::registry::{CarrierConfig, Registry, SANDBOX};
 use crate::carrier::settings::{Place, check_base_url};
@@ -56,6 +59,8 @@ pub struct Config {
     /// None is named in a file: the embedded sandbox, and an empty database is given a first setup.
     pub is_first_try: bool,
     pub carriers: BTreeMap<String, CarrierConfig>,
+    /// Doors of opt-out lines and forms, with their tokens read.
+    pub opt_outs: Vec<OptOutConfig>,
     pub accept: AcceptConfig,
     pub caller_connections: ConnectionLimits,
     pub worker: WorkerConfig,
@@ -193,6 +198,7 @@ impl Config {
             migrate: file.storage.migrate && !given.no_migrate,
             is_first_try,
             carriers,
+            opt_outs: opt_outs::opt_outs(&file.opt_outs)?,
             accept: accept(&file.accept)?,
             caller_connections: caller_connections(&file.accept)?,
             worker: worker(&file.worker)?,

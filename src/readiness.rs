@@ -14,8 +14,10 @@ use crate::storage::{Error, Store};
 use crate::telemetry::Metrics;
 
 /// What `grpc.health.v1` is asked about: the process, each service, and the worker.
-const HEALTH_SERVICES: [&str; 4] = [
+const HEALTH_SERVICES: [&str; 6] = [
     "",
+    "ringless.v1.ConsentService",
+    "ringless.v1.SuppressionService",
     "ringless.v1.TelephonyService",
     "ringless.v1.UseCaseService",
     "ringless.v1.VoicemailService",

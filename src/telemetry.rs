@@ -68,12 +68,14 @@ struct Inner {
     hears_others: Gauge,
 }
 
-/// Where carriers reach us.
+/// Where the public HTTP side is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Door {
     Callback,
     Webhook,
     Audio,
+    /// Not a carrier's: that of opt-out lines and forms.
+    OptOut,
 }
 
 impl Door {
@@ -82,6 +84,7 @@ impl Door {
             Door::Callback => "callback",
             Door::Webhook => "webhook",
             Door::Audio => "audio",
+            Door::OptOut => "opt_out",
         }
     }
 }
@@ -223,12 +226,17 @@ impl Metrics {
     }
 
     pub fn ended(&self, status: Status, reason: Option<FailureReason>) {
+        self.ended_many(status, reason, 1);
+    }
+
+    /// So many came to the same end at once.
+    pub fn ended_many(&self, status: Status, reason: Option<FailureReason>, count: u64) {
         let reason = reason.map_or("", FailureReason::as_str);
         let labels = [
             ("status", status.as_str().to_owned()),
             ("reason", reason.to_owned()),
         ];
-        self.0.ended.get_or_create(&Labels(labels)).inc();
+        self.0.ended.get_or_create(&Labels(labels)).inc_by(count);
     }
 
     pub fn held(&self, gate: Gate) {

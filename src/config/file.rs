@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ConfigError, Result};
+use super::{ConfigError, OptOutSection, Result};
 use crate::carrier::registry::CarrierConfig;
 use crate::domain::delivery::Rules;
 use crate::secret::SecretSource;
@@ -34,6 +34,8 @@ pub struct FileConfig {
     pub purposes: BTreeMap<String, PurposeSection>,
     #[serde(skip_serializing)]
     pub carriers: BTreeMap<String, CarrierConfig>,
+    #[serde(skip_serializing)]
+    pub opt_outs: BTreeMap<String, OptOutSection>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

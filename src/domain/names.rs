@@ -54,6 +54,14 @@ pub fn check_line(text: &str, max: usize) -> Result<(), TextFault> {
     }
 }
 
+/// One line that says something.
+pub fn check_filled_line(text: &str, max: usize) -> Result<(), TextFault> {
+    match text.trim().is_empty() {
+        true => Err(TextFault::Empty { max }),
+        false => check_line(text, max),
+    }
+}
+
 /// A text of several lines: line ends and tabs are the control characters that it may have.
 pub fn check_text(text: &str, max: usize) -> Result<(), TextFault> {
     check_length(text, max)?;
@@ -112,6 +120,16 @@ mod tests {
             assert_eq!(check_name(name), Err(TextFault::Untrimmed), "{name:?}");
         }
         assert_eq!(check_name("Lab results, ready"), Ok(()));
+    }
+
+    #[test]
+    fn a_line_that_is_needed_has_1_to_so_many_characters_that_show() {
+        for text in ["", " ", "\t"] {
+            assert_eq!(check_filled_line(text, 3), Err(TextFault::Empty { max: 3 }));
+        }
+        for (length, ok) in [(1, true), (2, true), (3, true), (4, false)] {
+            assert_eq!(check_filled_line(&"ä".repeat(length), 3).is_ok(), ok, "{length}");
+        }
     }
 
     #[test]

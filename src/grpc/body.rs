@@ -52,9 +52,11 @@ impl Reading {
     pub fn of(method: &str) -> Reading {
         match method.strip_prefix("ringless.v1.") {
             None => Reading::Foreign,
-            Some("VoicemailService/SendVoicemail" | "VoicemailService/UploadAudio") => {
-                Reading::Stream
-            }
+            Some(
+                "VoicemailService/SendVoicemail"
+                | "VoicemailService/UploadAudio"
+                | "SuppressionService/ImportSuppressions",
+            ) => Reading::Stream,
             Some("VoicemailService/CreateVoicemail") => Reading::WholeWithAudio,
             Some("VoicemailService/BatchSendVoicemails") => Reading::WholeBatch,
             Some(_) => Reading::Whole,

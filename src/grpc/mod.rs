@@ -3,12 +3,16 @@
 
 mod body;
 mod bulk;
+mod consent_service;
 mod convert;
+mod export;
+mod import;
 mod layer;
 mod page_token;
 pub mod pb;
 mod serve;
 mod status;
+mod suppression_service;
 mod telephony_service;
 mod use_case_service;
 mod voicemail_service;
@@ -58,6 +62,9 @@ const FINISHING_MAX: usize = 8;
 /// How long an upload that has come waits for its turn at that.
 const FINISHING_WAIT: Duration = Duration::from_secs(60);
 
+/// Imports at once: each holds a chunk and the lines of a batch, and a writer again and again.
+const IMPORTS_MAX: usize = 4;
+
 /// What the services share.
 pub struct Api {
     pub store: Store,
@@ -72,6 +79,7 @@ pub struct Api {
     pub wake: Wake,
     pub metrics: Metrics,
     finishing: Semaphore,
+    importing: Arc<Semaphore>,
 }
 
 /// What [`Api::new`] is made of.
@@ -101,6 +109,7 @@ impl Api {
             wake: parts.wake,
             metrics: parts.metrics,
             finishing: Semaphore::new(FINISHING_MAX),
+            importing: Arc::new(Semaphore::new(IMPORTS_MAX)),
         }
     }
 
@@ -148,13 +157,24 @@ pub fn routes(
     api: Arc<Api>,
     health: HealthServer<impl Health>,
 ) -> std::result::Result<Routes, tonic_reflection::server::Error> {
+    use pb::consent_service_server::ConsentServiceServer;
+    use pb::suppression_service_server::SuppressionServiceServer;
     use pb::telephony_service_server::TelephonyServiceServer;
     use pb::use_case_service_server::UseCaseServiceServer;
     use pb::voicemail_service_server::VoicemailServiceServer;
     let telephony = telephony_service::Telephony(api.clone());
     let use_cases = use_case_service::UseCases(api.clone());
+    let suppressions = suppression_service::Suppressions(api.clone());
+    let consents = consent_service::Consents(api.clone());
     let voicemails = voicemail_service::Voicemails(api);
     Ok(Routes::new(health)
+        .add_service(
+            ConsentServiceServer::new(consents).max_decoding_message_size(DECODED_SMALL_BYTES_MAX),
+        )
+        .add_service(
+            SuppressionServiceServer::new(suppressions)
+                .max_decoding_message_size(DECODED_BYTES_MAX),
+        )
         .add_service(
             TelephonyServiceServer::new(telephony)
                 .max_decoding_message_size(DECODED_SMALL_BYTES_MAX),
@@ -175,6 +195,15 @@ fn reflection() -> tonic_reflection::server::Builder<'static> {
         .register_encoded_file_descriptor_set(pb::FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
+}
+
+/// Goes on with a call whose answer is a stream, under its log span and its id.
+fn go_on(work: impl Future<Output = ()> + Send + 'static) {
+    let work = status::REQUEST_ID.scope(status::request_id(), work);
+    tokio::spawn(tracing::Instrument::instrument(
+        work,
+        tracing::Span::current(),
+    ));
 }
 
 type Answer<T> = std::result::Result<Response<T>, Status>;

@@ -6,6 +6,8 @@ use hmac::{Hmac, Mac};
 use prost::Message;
 use sha2::Sha256;
 
+use crate::domain::consent::Consent;
+use crate::domain::suppression::Suppression;
 use crate::domain::telephony::{SenderNumber, Setup};
 use crate::domain::time::Time;
 use crate::domain::use_case::UseCase;
@@ -40,6 +42,18 @@ impl Placed for SenderNumber {
 }
 
 impl Placed for Voicemail {
+    fn place(&self) -> (Time, uuid::Uuid) {
+        (self.create_time, self.id.uuid())
+    }
+}
+
+impl Placed for Suppression {
+    fn place(&self) -> (Time, uuid::Uuid) {
+        (self.create_time, self.id.uuid())
+    }
+}
+
+impl Placed for Consent {
     fn place(&self) -> (Time, uuid::Uuid) {
         (self.create_time, self.id.uuid())
     }

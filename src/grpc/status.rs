@@ -231,6 +231,12 @@ fn not_found(resource: Resource, id: uuid::Uuid) -> Wire {
         Resource::UseCase => (ErrorReason::UseCaseNotFound, "use_case_id", "use case"),
         Resource::Voicemail => (ErrorReason::VoicemailNotFound, "voicemail_id", "voicemail"),
         Resource::Audio => (ErrorReason::AudioNotFound, "audio_id", "audio"),
+        Resource::Suppression => (
+            ErrorReason::SuppressionNotFound,
+            "suppression_id",
+            "suppression",
+        ),
+        Resource::Consent => (ErrorReason::ConsentNotFound, "consent_id", "consent"),
     };
     let message = format!(
         "there is no {what} `{id}`, or it was deleted. Use an id that this service has answered"
@@ -337,6 +343,19 @@ fn passing(error: &OpError) -> Option<Wire> {
                 Code::DeadlineExceeded,
                 ErrorReason::UploadStalled,
                 format!("the upload was ended after {} s: {rule}. Nothing was stored; send it again over a better connection", limit.as_secs()),
+            )
+            .with("limit", kind)
+            .with("limit_seconds", limit.as_secs())
+        }
+        OpError::ImportStalled { limit, kind } => {
+            let rule = match *kind {
+                "idle" => "nothing came for that long",
+                _ => "its answers were not taken for that long",
+            };
+            Wire::new(
+                Code::DeadlineExceeded,
+                ErrorReason::ImportStalled,
+                format!("the import was ended after {} s: {rule}. The lines before are stored; send it again, it adds what is missing", limit.as_secs()),
             )
             .with("limit", kind)
             .with("limit_seconds", limit.as_secs())

@@ -15,7 +15,7 @@ use super::pb::send_voicemail_request::Payload as SendPayload;
 use super::pb::upload_audio_request::Payload as UploadPayload;
 use super::pb::voicemail_service_server::VoicemailService;
 use super::status::refuse_blind_repeat;
-use super::{Answer, Api, Repeat, answer, pb, to_status};
+use super::{Answer, Api, Repeat, answer, go_on, pb, to_status};
 use crate::audio::{BYTES_MAX, Judge, Refusal};
 use crate::crash;
 use crate::domain::ids::{AudioId, VoicemailId};
@@ -312,7 +312,7 @@ where
     })
 }
 
-fn meter(extensions: &tonic::Extensions) -> Option<Arc<Meter>> {
+pub(super) fn meter(extensions: &tonic::Extensions) -> Option<Arc<Meter>> {
     extensions.get::<Arc<Meter>>().cloned()
 }
 
@@ -461,12 +461,7 @@ impl VoicemailService for Voicemails {
                 }
             }
         };
-        let request_id = super::status::request_id();
-        let span = tracing::Span::current();
-        tokio::spawn(tracing::Instrument::instrument(
-            super::status::REQUEST_ID.scope(request_id, download),
-            span,
-        ));
+        go_on(download);
         Ok(Response::new(ReceiverStream::new(receiver)))
     }
 

@@ -197,14 +197,14 @@ fn unavailable(carrier: &str, error: &OpError) -> Response {
     come_again()
 }
 
-fn come_again() -> Response {
+pub(super) fn come_again() -> Response {
     let headers = [(header::RETRY_AFTER, "5")];
     (StatusCode::SERVICE_UNAVAILABLE, headers).into_response()
 }
 
 async fn read_notice(request: Request) -> std::result::Result<Notice, Response> {
     let (parts, body) = request.into_parts();
-    let body = read_body(body).await?;
+    let body = read_body(body, BODY_BYTES_MAX).await?;
     let header = |name: &str| text(&parts.headers, name);
     Ok(Notice {
         query: parts.uri.query().unwrap_or_default().to_owned(),
@@ -218,8 +218,11 @@ async fn read_notice(request: Request) -> std::result::Result<Notice, Response> 
     })
 }
 
-async fn read_body(body: Body) -> std::result::Result<Vec<u8>, Response> {
-    let reading = Limited::new(body, BODY_BYTES_MAX).collect();
+pub(super) async fn read_body(
+    body: Body,
+    bytes_max: usize,
+) -> std::result::Result<Vec<u8>, Response> {
+    let reading = Limited::new(body, bytes_max).collect();
     match tokio::time::timeout(BODY_WITHIN, reading).await {
         Err(_) => Err(StatusCode::REQUEST_TIMEOUT.into_response()),
         Ok(Ok(body)) => Ok(body.to_bytes().to_vec()),
@@ -231,7 +234,7 @@ async fn read_body(body: Body) -> std::result::Result<Vec<u8>, Response> {
     }
 }
 
-fn text(headers: &HeaderMap, name: &str) -> String {
+pub(super) fn text(headers: &HeaderMap, name: &str) -> String {
     let value = headers.get(name).and_then(|value| value.to_str().ok());
     value.unwrap_or_default().to_owned()
 }

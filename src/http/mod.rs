@@ -1,9 +1,10 @@
 //! HTTP beside gRPC: the admin side (is it alive, is it ready, metrics), and the public side, on
-//! which carriers call back and fetch audio. All routes stand here.
+//! which carriers call back and fetch audio, and opt-out lines tell of numbers. All routes stand here.
 
 mod admin;
 mod audio;
 mod callbacks;
+mod opt_outs;
 mod serve;
 mod strangers;
 
@@ -14,6 +15,7 @@ use axum::routing::{any, get, post};
 
 pub use admin::Admin;
 pub use callbacks::{Ears, LeftOver};
+pub use opt_outs::{OptOutDoor, OptOutDoors};
 pub use serve::serve_public;
 pub use strangers::Strangers;
 
@@ -27,13 +29,20 @@ pub struct Public {
     pub ears: Ears,
     pub tokens: TokenKey,
     pub links: LinkKeys,
+    pub opt_outs: OptOutDoors,
     pub strangers: Strangers,
     /// At once.
     pub downloads: audio::Downloads,
 }
 
 impl Public {
-    pub fn new(store: Store, ears: Ears, tokens: TokenKey, links: LinkKeys) -> Public {
+    pub fn new(
+        store: Store,
+        ears: Ears,
+        tokens: TokenKey,
+        links: LinkKeys,
+        opt_outs: OptOutDoors,
+    ) -> Public {
         Public {
             strangers: Strangers::new(ears.metrics.clone()),
             downloads: audio::Downloads::default(),
@@ -41,6 +50,7 @@ impl Public {
             ears,
             tokens,
             links,
+            opt_outs,
         }
     }
 }
@@ -62,6 +72,7 @@ pub fn public(public: Public) -> Router {
             get(callbacks::callback).post(callbacks::callback),
         )
         .route("/webhooks/{carrier}", post(callbacks::webhook))
+        .route("/opt-outs/{token}", post(opt_outs::opt_out))
         .route("/audio/{voicemail}/{file}", get(audio::audio))
         .fallback(any(nothing))
         .method_not_allowed_fallback(nothing)

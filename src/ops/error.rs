@@ -176,6 +176,12 @@ pub enum OpError {
         /// `idle` or `total`.
         kind: &'static str,
     },
+    #[error("the import stalled")]
+    ImportStalled {
+        limit: Duration,
+        /// `idle` or `unread`.
+        kind: &'static str,
+    },
     #[error("a message of the stream can't be decoded")]
     Undecodable,
     #[error("a repeat without a request id may be a second one")]

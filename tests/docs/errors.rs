@@ -25,6 +25,8 @@ const SETUP: &str = "01970c8e-6f2a-7b31-9c55-3f0e8a4d2b17";
 const NUMBER: &str = "01970c8e-7d10-7c02-8a6e-51b2f09c3d44";
 const USE_CASE: &str = "01970c8f-0a45-7e9b-b1f3-0c6d7a2e9518";
 const AUDIO: &str = "01970c90-2b6e-7f18-a0d5-94c7e31f6b02";
+const SUPPRESSION: &str = "01970c94-0d3e-7b52-9e41-6c8f2a5d7b90";
+const CONSENT: &str = "01970c94-5f27-7c18-8b6a-d2e90c3f4a71";
 const VOICEMAIL: &str = "01970c91-c3d8-7aa4-93b0-e2f41d6085c7";
 
 fn uuid(text: &str) -> uuid::Uuid {
@@ -124,6 +126,14 @@ fn examples() -> Vec<(ErrorReason, OpError, Repeat)> {
         (
             R::AudioNotFound,
             OpError::NotFound(Resource::Audio, uuid(AUDIO)),
+        ),
+        (
+            R::SuppressionNotFound,
+            OpError::NotFound(Resource::Suppression, uuid(SUPPRESSION)),
+        ),
+        (
+            R::ConsentNotFound,
+            OpError::NotFound(Resource::Consent, uuid(CONSENT)),
         ),
         (
             R::UseCaseExists,
@@ -233,6 +243,11 @@ fn examples() -> Vec<(ErrorReason, OpError, Repeat)> {
         kind: "idle",
     };
     all.push((R::UploadStalled, stalled, Repeat::Safe));
+    let stalled = OpError::ImportStalled {
+        limit: Duration::from_secs(30),
+        kind: "idle",
+    };
+    all.push((R::ImportStalled, stalled, Repeat::Safe));
     all.push((
         R::Internal,
         OpError::Internal("a secret".to_owned()),

@@ -2,7 +2,9 @@
 //! field before anything is answered; resources go out through `to_…`.
 
 pub mod batch;
+pub mod consent;
 pub mod gates;
+pub mod suppression;
 pub mod telephony;
 pub mod use_case;
 pub mod voicemail;

@@ -1,6 +1,8 @@
 //! A CSV file of numbers to suppress: its columns, and what each line asks for. What is said of a bad
 //! line never repeats what stands in it, which may be a number.
 
+use std::sync::LazyLock;
+
 use csv_core::{ReadRecordResult, Reader};
 
 use super::NewSuppression;
@@ -131,11 +133,14 @@ fn time(text: &str) -> Option<Time> {
     Some(Time::from_micros(start.timestamp().as_microsecond()))
 }
 
+/// At the beginning of a line. Its table takes longer to make than a line to read.
+static READER: LazyLock<Reader> = LazyLock::new(Reader::new);
+
 /// The fields of one line (RFC 4180), which holds no line end; an open quote ends with it, so that it costs this
 /// line and none of those behind it.
 pub fn fields(line: &[u8]) -> Result<Vec<String>, String> {
     let text = std::str::from_utf8(line).map_err(|_| "it is no UTF-8".to_owned())?;
-    let mut reader = Reader::new();
+    let mut reader = READER.clone();
     // No field is longer than the line; each has an end.
     let mut output = vec![0; line.len() + 1];
     let mut ends = [0; COLUMNS_MAX + 1];
