@@ -380,7 +380,7 @@ fn opt_out_doors(config: &Config) -> OptOutDoors {
         let token = door.token.expose();
         OptOutDoor::new(&door.name, token, door.scope.clone(), &door.source)
     });
-    OptOutDoors::new(doors, config.numbers.clone())
+    OptOutDoors::new(doors, config.gates.numbers.clone())
 }
 
 /// The keys that all processes on one database share.

@@ -35,10 +35,20 @@ pub struct CheckArgs {
 #[derive(Debug, Clone, Args)]
 pub struct PlaceArgs {
     /// The recipient's IANA time zone, such as America/Chicago
-    #[arg(long, value_name = "ZONE", default_value = "", hide_default_value = true)]
+    #[arg(
+        long,
+        value_name = "ZONE",
+        default_value = "",
+        hide_default_value = true
+    )]
     pub time_zone: String,
     /// The recipient's US ZIP code
-    #[arg(long, value_name = "ZIP", default_value = "", hide_default_value = true)]
+    #[arg(
+        long,
+        value_name = "ZIP",
+        default_value = "",
+        hide_default_value = true
+    )]
     pub postal_code: String,
 }
 

@@ -27,13 +27,14 @@ pub fn of(voicemail: &pb::Voicemail) -> String {
         let carrier = show::clean(&attempt.carrier);
         let began = format!("attempt {} by {carrier} begins", attempt.number);
         put(attempt.start_time, began, Vec::new());
-        put(attempt.end_time, attempt_line(attempt), attempt_words(attempt));
+        put(
+            attempt.end_time,
+            attempt_line(attempt),
+            attempt_words(attempt),
+        );
     }
     if let Some(hold) = &voicemail.hold {
-        let line = format!(
-            "asked again: {} holds it until then",
-            show::gate(hold.gate)
-        );
+        let line = format!("asked again: {} holds it until then", show::gate(hold.gate));
         put(hold.hold_until, line, Vec::new());
     }
     let end = show::status_and_reason(voicemail);
@@ -64,10 +65,7 @@ fn check_line(check: &pb::GateCheck) -> String {
         "" => String::new(),
         version => format!(" (rules: {})", show::clean(version)),
     };
-    format!(
-        "gates: {}{again}{rules}",
-        show::gate_verdict(check.verdict)
-    )
+    format!("gates: {}{again}{rules}", show::gate_verdict(check.verdict))
 }
 
 /// Those that say no first hide nothing: all are shown, with what they judged by where they did not pass.
@@ -85,7 +83,13 @@ pub fn finding(finding: &pb::GateFinding) -> String {
     let inputs: Vec<String> = finding
         .inputs
         .iter()
-        .map(|input| format!("{}: {}", show::clean(&input.name), show::clean(&input.value)))
+        .map(|input| {
+            format!(
+                "{}: {}",
+                show::clean(&input.name),
+                show::clean(&input.value)
+            )
+        })
         .collect();
     if !inputs.is_empty() {
         line = format!("{line} [{}]", inputs.join("; "));

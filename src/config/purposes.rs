@@ -156,8 +156,16 @@ mod tests {
             "[other]\nstate_hours = false",
         ] {
             let why = refusal(looser);
-            assert!(why.contains("looser") && why.contains("acknowledge"), "{why}");
-            assert!(read(&format!("{looser}\nacknowledge = \"counsel's word of today\"")).is_ok());
+            assert!(
+                why.contains("looser") && why.contains("acknowledge"),
+                "{why}"
+            );
+            assert!(
+                read(&format!(
+                    "{looser}\nacknowledge = \"counsel's word of today\""
+                ))
+                .is_ok()
+            );
             assert!(read(&format!("{looser}\nacknowledge = \"  \"")).is_err());
         }
     }
@@ -173,12 +181,20 @@ mod tests {
             ("[other]\ncaps = [{ max = 0, days = 1 }]", "caps.max"),
             ("[other]\ncaps = [{ max = 1001, days = 1 }]", "caps.max"),
             ("[other]\ncaps = [{ max = 1, days = 367 }]", "caps.days"),
-            ("[other]\nhours = [\"21:00\", \"08:00\"]", "purposes.other.hours"),
+            (
+                "[other]\nhours = [\"21:00\", \"08:00\"]",
+                "purposes.other.hours",
+            ),
         ] {
             let why = refusal(text);
             assert!(why.contains(named), "{text}: {why}");
         }
-        let caps = |count| format!("[other]\ncaps = [{}]", vec!["{ max = 1, days = 1 }"; count].join(","));
+        let caps = |count| {
+            format!(
+                "[other]\ncaps = [{}]",
+                vec!["{ max = 1, days = 1 }"; count].join(",")
+            )
+        };
         for (count, is_good) in [(7, true), (8, true), (9, false)] {
             assert_eq!(read(&caps(count)).is_ok(), is_good, "{count}");
         }

@@ -144,13 +144,7 @@ impl Delivery {
     }
 
     /// It was claimed, and a gate holds it: it is looked at again at `until`, at the latest when it expires.
-    pub fn hold(
-        &mut self,
-        gate: Gate,
-        why: String,
-        until: Time,
-        now: Time,
-    ) -> Result<(), Refused> {
+    pub fn hold(&mut self, gate: Gate, why: String, until: Time, now: Time) -> Result<(), Refused> {
         self.put_back(why, until.since(now), now)?;
         self.hold_gate = Some(gate);
         // Before the first try it is due when the window opens: nobody was slow until then.

@@ -516,8 +516,15 @@ fn a_gate_that_refuses_ends_it_without_a_try() {
         .expect("it is under way");
     assert_eq!(delivery.status, Status::Skipped);
     assert_eq!(delivery.failure_reason, Some(FailureReason::InternalDnc));
-    assert_eq!((delivery.status_detail, delivery.end_time), (why, Some(at(9))));
+    assert_eq!(
+        (delivery.status_detail, delivery.end_time),
+        (why, Some(at(9)))
+    );
     // A reason that ends otherwise is no gate's.
     let (mut other, _) = sending();
-    assert!(other.refuse(FailureReason::MailboxFull, String::new(), at(9)).is_err());
+    assert!(
+        other
+            .refuse(FailureReason::MailboxFull, String::new(), at(9))
+            .is_err()
+    );
 }

@@ -3,8 +3,8 @@
 
 pub mod attempt;
 pub mod breaker;
-pub mod consent;
 pub mod caps;
+pub mod consent;
 pub mod delivery;
 pub mod doubt;
 pub mod failure;
@@ -17,8 +17,8 @@ pub mod links;
 pub mod names;
 pub mod pace;
 pub mod phone;
-pub mod profile;
 pub mod place;
+pub mod profile;
 pub mod report;
 pub mod retry;
 pub mod room;
@@ -31,8 +31,8 @@ pub mod time;
 pub mod turns;
 pub mod use_case;
 pub mod voicemail;
-pub mod window;
 pub mod warm_up;
+pub mod window;
 pub mod word;
 pub mod zone;
 

@@ -138,7 +138,12 @@ mod tests {
             ..Profile::of(Purpose::Marketing)
         };
         assert_eq!(express.looser_than_default(Purpose::Marketing), ["consent"]);
-        assert!(express.looser_than_default(Purpose::Other).contains(&"caps") == false);
+        assert!(
+            express
+                .looser_than_default(Purpose::Other)
+                .contains(&"caps")
+                == false
+        );
         let mut night = health();
         night.window.federal = false;
         night.window.states = false;

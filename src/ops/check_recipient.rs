@@ -48,7 +48,8 @@ pub fn check(
             "it is {send_time}; at most 90 days ahead are allowed, that is {latest}. Give an earlier one or none"
         );
         return Err(OpError::InvalidFields(vec![Violation::field(
-            "send_time", why,
+            "send_time",
+            why,
         )]));
     }
     let id = request.use_case_id;

@@ -62,11 +62,9 @@ pub fn check(
     subject: &Subject<'_>,
 ) -> Result<Findings> {
     let profile = rules.profiles.find(purpose_of(subject.use_case));
-    let place = rules.tables.place(
-        subject.recipient,
-        subject.time_zone,
-        subject.postal_code,
-    );
+    let place = rules
+        .tables
+        .place(subject.recipient, subject.time_zone, subject.postal_code);
     let findings = vec![
         recipient(rules, subject),
         suppression(tx, subject)?,
@@ -135,8 +133,12 @@ fn purpose(rules: &Rules, registry: &Registry, subject: &Subject<'_>) -> Finding
         rules.profiles.find(purpose),
         may_send_for(purpose, rules, subject.setup, registry),
     ) {
-        (Some(profile), _) => Finding::new(gate, Verdict::Pass, "the operator has chosen its profile")
-            .input("acknowledged", profile.acknowledged.as_deref().unwrap_or("nothing")),
+        (Some(profile), _) => {
+            Finding::new(gate, Verdict::Pass, "the operator has chosen its profile").input(
+                "acknowledged",
+                profile.acknowledged.as_deref().unwrap_or("nothing"),
+            )
+        }
         (None, true) => Finding::new(
             gate,
             Verdict::Pass,
@@ -161,11 +163,7 @@ fn purpose(rules: &Rules, registry: &Registry, subject: &Subject<'_>) -> Finding
     finding.input("purpose", stated)
 }
 
-fn consent(
-    tx: &mut dyn Tx,
-    profile: Option<&Profile>,
-    subject: &Subject<'_>,
-) -> Result<Finding> {
+fn consent(tx: &mut dyn Tx, profile: Option<&Profile>, subject: &Subject<'_>) -> Result<Finding> {
     let gate = Gate::Consent;
     let Some(needed) = profile.and_then(|profile| profile.consent) else {
         return Ok(Finding::new(
@@ -183,10 +181,12 @@ fn consent(
         use_case.id,
         subject.send_time,
     ) {
-        consent::Verdict::Given(consent) => Finding::new(gate, Verdict::Pass, "a consent is on record")
-            .input("consent", consent.id)
-            .input("given", consent.consent_time)
-            .input("source", &consent.source),
+        consent::Verdict::Given(consent) => {
+            Finding::new(gate, Verdict::Pass, "a consent is on record")
+                .input("consent", consent.id)
+                .input("given", consent.consent_time)
+                .input("source", &consent.source)
+        }
         consent::Verdict::Revoked(consent) => Finding::new(
             gate,
             Verdict::Refuse {
@@ -262,7 +262,9 @@ fn cap(
         now,
     );
     let finding = match verdict {
-        CapVerdict::Free { .. } => Finding::new(gate, Verdict::Pass, "the recipient may have one more"),
+        CapVerdict::Free { .. } => {
+            Finding::new(gate, Verdict::Pass, "the recipient may have one more")
+        }
         CapVerdict::Full { limit, used, frees } => {
             let why = format!(
                 "the recipient has had {used} in {} day(s), and the purpose allows {}; there is room again at {frees}",
@@ -303,7 +305,9 @@ fn window(
     };
     let now = subject.send_time;
     let finding = match profile.window.judge(&rules.tables, place, now) {
-        Window::Open { until } => Finding::new(gate, Verdict::Pass, format!("it is open until {until}")),
+        Window::Open { until } => {
+            Finding::new(gate, Verdict::Pass, format!("it is open until {until}"))
+        }
         Window::Closed { opens, why } => {
             // One that does not open is looked at again before its voicemail expires, or with new tables.
             let until = opens.unwrap_or(now.plus(DAY));
@@ -335,11 +339,9 @@ pub enum Repeat {
 /// counted it, and its sender is fixed.
 pub fn may_repeat(tx: &mut dyn Tx, rules: &Rules, subject: &Subject<'_>) -> Result<Repeat> {
     let profile = rules.profiles.find(purpose_of(subject.use_case));
-    let place = rules.tables.place(
-        subject.recipient,
-        subject.time_zone,
-        subject.postal_code,
-    );
+    let place = rules
+        .tables
+        .place(subject.recipient, subject.time_zone, subject.postal_code);
     let findings = [
         recipient(rules, subject),
         suppression(tx, subject)?,

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use super::error::{OpError, Resource, Result, Violation};
 use super::fingerprint::Fingerprint;
-use super::gates;
 use super::queue::QueueGauge;
 use super::route::Route;
 use super::times::due_time;

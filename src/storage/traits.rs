@@ -3,19 +3,19 @@
 
 mod bulk;
 mod carriers;
+mod counting;
 mod gates;
 mod suppressions;
-mod counting;
 
 use std::time::Duration;
 
 pub use bulk::{BulkStore, KnownRequest, StoredBatch};
 pub use carriers::{CarrierStore, LinkedAudio, NewCallback, UnreadCallback};
+pub use counting::{CountedFilter, CountingStore};
 pub use gates::GateStore;
 pub use suppressions::{
     ConsentFilter, ConsentStore, ScopeFilter, SkipReason, SuppressionFilter, SuppressionStore,
 };
-pub use counting::{CountedFilter, CountingStore};
 
 use crate::domain::attempt::{Attempt, CarrierWords, OutcomeKind};
 use crate::domain::breaker::Breaker;

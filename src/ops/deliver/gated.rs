@@ -26,7 +26,10 @@ pub(super) fn ask(
 ) -> Result<Findings> {
     let audio = tx.find_audio(delivery.workspace_id, delivery.audio_id)?;
     let audio = audio.ok_or_else(|| {
-        OpError::Internal(format!("the audio of voicemail {} is gone", delivery.voicemail_id))
+        OpError::Internal(format!(
+            "the audio of voicemail {} is gone",
+            delivery.voicemail_id
+        ))
     })?;
     let subject = Subject {
         audio_length: Some(Duration::from_millis(audio.duration_ms.into())),
@@ -130,4 +133,3 @@ fn subject<'a>(
         expire_time: Some(delivery.expire_time),
     }
 }
-

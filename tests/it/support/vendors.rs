@@ -12,12 +12,12 @@ use ringless::grpc::pb;
 
 use super::app::TestApp;
 use super::{Engine, START_US, TestDatabase};
+use crate::vendors::ANY_HOUR;
 use crate::vendors::Played;
 use crate::vendors::desk::Common;
 use crate::vendors::drop_cowboy_v1::{self, DropCowboyV1};
 use crate::vendors::drop_cowboy_v2::{self, DropCowboyV2};
 use crate::vendors::slybroadcast::{self, Slybroadcast};
-use crate::vendors::ANY_HOUR;
 use crate::vendors::voicedrop::{self, VoiceDrop};
 
 /// A service in the making: its clock, its folder, and the carriers that it is to have.
