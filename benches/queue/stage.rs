@@ -192,6 +192,7 @@ impl Client {
         loop {
             let request = pb::GetVoicemailRequest {
                 voicemail_id: voicemail_id.to_owned(),
+                ..Default::default()
             };
             let got = VoicemailServiceClient::new(self.channel.clone())
                 .get_voicemail(request)

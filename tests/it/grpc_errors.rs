@@ -33,6 +33,8 @@ async fn all_bad_fields_are_named_at_once(engine: Engine) {
         expire_time: Some(timestamp(now)),
         labels: [("BAD".to_owned(), String::new())].into(),
         validate_only: false,
+        time_zone: "Mars/Olympus".to_owned(),
+        postal_code: "ABC".to_owned(),
     };
     let refused = app.send(metadata, &[]).await.unwrap_err();
     let (code, reason, _) = facts(&refused);
@@ -105,6 +107,7 @@ async fn what_is_not_found_is_said_with_its_id(engine: Engine) {
         .voicemails()
         .get_voicemail(pb::GetVoicemailRequest {
             voicemail_id: id.clone(),
+            ..Default::default()
         })
         .await
         .unwrap_err();
@@ -137,6 +140,7 @@ async fn what_is_not_found_is_said_with_its_id(engine: Engine) {
         .voicemails()
         .get_voicemail(pb::GetVoicemailRequest {
             voicemail_id: "7".to_owned(),
+            ..Default::default()
         })
         .await
         .unwrap_err();
@@ -367,6 +371,7 @@ async fn a_database_that_is_broken_is_unavailable_and_says_nothing_internal(engi
         .voicemails()
         .get_voicemail(pb::GetVoicemailRequest {
             voicemail_id: uuid::Uuid::now_v7().to_string(),
+            ..Default::default()
         })
         .await
         .unwrap_err();

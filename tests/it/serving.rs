@@ -117,7 +117,10 @@ async fn a_stop_drains_first_and_then_takes_no_more_calls(engine: Engine) {
     assert_eq!(app.get(&id).await.id, id, "calls are still served");
 
     app.running.close();
-    let request = pb::GetVoicemailRequest { voicemail_id: id };
+    let request = pb::GetVoicemailRequest {
+        voicemail_id: id,
+        ..Default::default()
+    };
     let refused = app.voicemails().get_voicemail(request).await.unwrap_err();
     assert_eq!(
         (refused.code(), reason(&refused).as_str()),
@@ -217,6 +220,7 @@ async fn no_log_or_metric_holds_a_whole_number(engine: Engine) {
         .voicemails()
         .get_voicemail(pb::GetVoicemailRequest {
             voicemail_id: "+12125550123".to_owned(),
+            ..Default::default()
         })
         .await
         .unwrap_err();

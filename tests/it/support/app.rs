@@ -188,6 +188,7 @@ impl TestApp {
     pub async fn try_get(&self, id: &str) -> Result<pb::Voicemail, Status> {
         let request = pb::GetVoicemailRequest {
             voicemail_id: id.to_owned(),
+            ..Default::default()
         };
         let answer = self.voicemails().get_voicemail(request).await?;
         Ok(answer.into_inner().voicemail.unwrap())
