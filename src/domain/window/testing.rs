@@ -239,9 +239,13 @@ impl Case {
         let oracle = Oracle::new(&self.world, &self.place, &self.rule, self.now);
         let now = self.now.micros();
         let horizon = self.now.plus(AHEAD_MAX).micros();
-        let (end, is_open) = match window {
-            Window::Open { until } => (until.micros(), true),
-            Window::Closed { opens, .. } => (opens.map_or(horizon + 1, Time::micros), false),
+        // Where the judgement looks no further, nothing needs to change at its end.
+        let (end, is_open, is_cut) = match window {
+            Window::Open { until } => (until.micros(), true, until.micros() == horizon),
+            Window::Closed { opens, .. } => match opens {
+                Some(opens) => (opens.micros(), false, false),
+                None => (horizon + 1, false, true),
+            },
         };
         if end <= now || end > horizon + 1 {
             return Err(self.fault(window, "the end of the judgement is not ahead", end));
@@ -254,7 +258,7 @@ impl Case {
         if let Some(at) = between.iter().find(|at| oracle.is_open(**at) != is_open) {
             return Err(self.fault(window, "it changes before the end", *at));
         }
-        if end < horizon && oracle.is_open(end) == is_open {
+        if !is_cut && oracle.is_open(end) == is_open {
             return Err(self.fault(window, "it does not change at the end", end));
         }
         Ok(())
