@@ -162,10 +162,11 @@ impl Cases {
 
     fn rule(&mut self) -> WindowRule {
         let chance = &mut self.chance;
-        let margin = match chance.between(0, 5) {
-            0 => 0,
-            1 => chance.between(0, 4 * HOUR),
-            2 => chance.between(0, 100) * MINUTE,
+        let margin = match chance.between(0, 8) {
+            0 | 1 => 0,
+            2 => chance.between(0, 4 * HOUR),
+            3 => chance.between(0, 5 * MINUTE),
+            4 => chance.between(0, 100) * MINUTE,
             _ => 10 * MINUTE,
         };
         WindowRule {
@@ -211,11 +212,22 @@ impl Cases {
     }
 }
 
-/// Hours by chance, of whole minutes and mostly of whole quarters.
+/// Hours by chance: mostly a day as one may think of it, else any; of whole minutes, and mostly of whole quarters.
 fn hours(chance: &mut Chance) -> Hours {
     let step = *chance.one_of(&[1, 15, 15, 60]);
-    let from = chance.between(0, 1_440 / step) * step;
-    let to = from + chance.between(1, (1_440 - from) / step + 1) * step;
+    let (from, to) = match chance.percent(75) {
+        true => (
+            chance.between(0, 660 / step) * step,
+            chance.between(960 / step, 1_440 / step + 1) * step,
+        ),
+        false => {
+            let from = chance.between(0, 1_440 / step) * step;
+            (
+                from,
+                from + chance.between(1, (1_440 - from) / step + 1) * step,
+            )
+        }
+    };
     let text = |minute: i64| format!("{:02}:{:02}", minute / 60, minute % 60);
     Hours::parse(&text(from), &text(to)).unwrap_or(Hours::ALL_DAY)
 }
