@@ -4,15 +4,17 @@
 //! `ringless.example.toml` is the file with every key at its default; a test keeps it in step.
 
 mod file;
+mod tables;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use file::{
     AcceptSection, AudioLinksSection, DeliverySection, FileConfig, NumbersSection, StorageSection,
-    WorkerSection,
+    TablesSection, WorkerSection,
 };
 
 use crate::carrier::registry::{CarrierConfig, Registry, SANDBOX};
@@ -20,6 +22,7 @@ use crate::carrier::settings::{Place, check_base_url};
 use crate::domain::delivery::Rules;
 use crate::domain::phone::PhoneRules;
 use crate::domain::retry::Policy;
+use crate::domain::tables::Tables;
 use crate::domain::telephony::CARRIER_NAME_BYTES_MAX;
 use crate::secret::{Secret, SecretSource};
 use crate::storage::DatabaseUrl;
@@ -58,6 +61,8 @@ pub struct Config {
     pub caller_connections: ConnectionLimits,
     pub worker: WorkerConfig,
     pub rules: Rules,
+    /// What the law and geography say: windows are judged by them.
+    pub tables: Arc<Tables>,
 }
 
 /// Which parts run in this process.
@@ -193,6 +198,7 @@ impl Config {
             caller_connections: caller_connections(&file.accept)?,
             worker: worker(&file.worker)?,
             rules: rules(&file.delivery)?,
+            tables: tables::read(&file.tables)?,
         };
         config.check_addresses()?;
         Ok(config)
