@@ -11,6 +11,7 @@ COPY benches benches
 COPY proto proto
 COPY migrations migrations
 COPY assets assets
+COPY tables tables
 COPY src src
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \

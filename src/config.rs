@@ -6,6 +6,7 @@
 mod file;
 mod opt_outs;
 mod purposes;
+mod tables;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -15,7 +16,7 @@ use std::time::Duration;
 
 pub use file::{
     AcceptSection, AudioLinksSection, CapSection, DeliverySection, FileConfig, NumbersSection,
-    PurposeSection, StorageSection, WorkerSection,
+    PurposeSection, StorageSection, TablesSection, WorkerSection,
 };
 
 pub use opt_outs::{OptOutConfig, OptOutSection};
@@ -26,6 +27,7 @@ use crate::domain::delivery::Rules;
 use crate::domain::gate;
 use crate::domain::phone::PhoneRules;
 use crate::domain::retry::Policy;
+use crate::domain::tables::Tables;
 use crate::domain::telephony::CARRIER_NAME_BYTES_MAX;
 use crate::secret::{Secret, SecretSource};
 use crate::storage::DatabaseUrl;
@@ -206,7 +208,7 @@ impl Config {
             gates: Arc::new(gate::Rules {
                 numbers: phone_rules(&file.numbers)?,
                 profiles: purposes::profiles(&file.purposes)?,
-                tables: crate::domain::tables::Tables::embedded(),
+                tables: tables::read(&file.tables)?,
             }),
         };
         config.check_addresses()?;

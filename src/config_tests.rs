@@ -239,3 +239,43 @@ fn keys_of_audio_links_are_eight_at_most_and_of_32_bytes_at_least() {
         );
     }
 }
+
+#[test]
+fn a_named_table_takes_the_place_of_the_embedded_one() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("holidays.toml");
+    let with = |text: &str| {
+        std::fs::write(&path, text).expect("writable");
+        let text = format!("[tables]\nholidays = '{}'", path.display());
+        let file = FileConfig::parse(&text).expect("TOML");
+        Config::build(Overrides::default(), file).map(|config| config.tables.version())
+    };
+    let head = "version = 'ours'\nsource = 'us'\ndate = '2026-01-01'";
+    let version = with(head).expect("a table");
+    assert!(version.contains("holidays ours, "), "{version}");
+    assert!(version.contains("hours 2025"), "{version}");
+
+    let one_line = |text: &str, said: &str| {
+        let refused = with(text).expect_err(text).to_string();
+        assert!(refused.starts_with("tables.holidays `"), "{refused}");
+        assert!(refused.contains(said), "{refused}");
+        assert_eq!(refused.lines().count(), 1, "{refused}");
+    };
+    one_line("version = 1", "line 1: ");
+    one_line(
+        &format!("{head}\n[[holidays]]\nname = 'x'"),
+        "holiday `x`: its keys",
+    );
+    one_line(&" ".repeat(2 << 20), "at most 1048576 are allowed");
+}
+
+#[test]
+fn a_table_that_is_not_there_stops_the_start() {
+    let line = refused("[tables]\narea_codes = '/nowhere/at-all.csv'");
+    assert!(
+        line.starts_with("tables.area_codes `/nowhere/at-all.csv`: it can't be read"),
+        "{line}"
+    );
+    let line = refused("[tables]\narea_code = ''");
+    assert!(line.contains("area_code"), "{line}");
+}

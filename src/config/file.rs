@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{ConfigError, OptOutSection, Result};
 use crate::carrier::registry::CarrierConfig;
 use crate::domain::delivery::Rules;
+use crate::domain::tables::toml_fault;
 use crate::secret::SecretSource;
 
 /// The file. Every key may be left out.
@@ -29,6 +30,7 @@ pub struct FileConfig {
     pub worker: WorkerSection,
     pub delivery: DeliverySection,
     pub audio_links: AudioLinksSection,
+    pub tables: TablesSection,
     /// By the purpose's name in lower case; one that is there is chosen.
     #[serde(skip_serializing)]
     pub purposes: BTreeMap<String, PurposeSection>,
@@ -78,6 +80,16 @@ impl Default for NumbersSection {
 #[serde(deny_unknown_fields, default)]
 pub struct AudioLinksSection {
     pub keys: Vec<SecretSource>,
+}
+
+/// Files that take the place of the embedded tables; empty: the embedded one.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TablesSection {
+    pub area_codes: PathBuf,
+    pub postal_codes: PathBuf,
+    pub send_hours: PathBuf,
+    pub holidays: PathBuf,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -183,15 +195,6 @@ impl FileConfig {
     }
 
     pub fn parse(text: &str) -> Result<FileConfig> {
-        toml::from_str(text).map_err(|error| {
-            // The library's text is several lines with a drawing; one line names key and place.
-            let line = error
-                .span()
-                .map(|span| text[..span.start.min(text.len())].lines().count().max(1));
-            let at = line
-                .map(|line| format!("line {line}: "))
-                .unwrap_or_default();
-            ConfigError(format!("{at}{}", error.message().replace('\n', " ")))
-        })
+        toml::from_str(text).map_err(|error| ConfigError(toml_fault(text, &error)))
     }
 }

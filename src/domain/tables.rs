@@ -12,7 +12,7 @@ use std::fmt;
 use std::sync::{Arc, LazyLock};
 
 pub use area_codes::AreaCodes;
-pub use head::{TABLE_BYTES_MAX, TableFault};
+pub use head::{TABLE_BYTES_MAX, TableFault, toml_fault};
 pub use holidays::Holidays;
 pub use postal_codes::PostalCodes;
 pub use send_hours::SendHours;

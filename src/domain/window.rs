@@ -191,10 +191,11 @@ impl<'a> Judge<'a> {
             .filter(move |(_, hours)| of_place && hours.zone.is_none());
         let weekday = date.weekday();
         let states = of_zone.chain(clock.state).flat_map(move |(code, hours)| {
-            let is_holiday =
-                hours.holidays != DayHours::Unsaid && self.tables.holidays.on(date).is_some();
+            let on_weekday = hours.on(weekday);
+            let may_differ = hours.holidays != DayHours::Unsaid && hours.holidays != on_weekday;
+            let is_holiday = may_differ && self.tables.holidays.on(date).is_some();
             let holiday = is_holiday.then_some((code, hours.holidays));
-            std::iter::once((code, hours.on(weekday))).chain(holiday)
+            std::iter::once((code, on_weekday)).chain(holiday)
         });
         federal.into_iter().chain(states).chain(own)
     }

@@ -3,10 +3,11 @@
 
 use std::fmt;
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
-use jiff::tz::{AmbiguousOffset, TimeZone, TimeZoneDatabase};
+use jiff::tz::{Offset, TimeZone, TimeZoneDatabase};
 
 use super::time::Time;
 
@@ -14,6 +15,8 @@ static DATABASE: LazyLock<TimeZoneDatabase> = LazyLock::new(TimeZoneDatabase::bu
 
 /// Bytes of a zone's name as a caller writes it; more is refused unread.
 const NAME_BYTES_MAX: usize = 64;
+/// No clock is further from UTC, nor set twice in this time.
+const DAY: Duration = Duration::from_secs(24 * 3_600);
 
 /// A zone that exists. A clone is cheap.
 #[derive(Clone, PartialEq, Eq)]
@@ -52,26 +55,49 @@ impl Zone {
 
     /// When the clock there shows this. A time that it leaves out, because it is set forward over it, is the
     /// instant of setting it.
+    ///
+    /// Told by the offsets of a day before and a day after, since no clock is set twice in that time. Jiff's own
+    /// answer is wrong about the last change that a zone's file lists where the rule for all years to come differs
+    /// from what held before it: in Nuuk the evening of 28 October 2023 would have had an hour twice.
     pub fn instant(&self, local: DateTime, reading: Reading) -> Time {
-        let ambiguous = self.0.to_ambiguous_timestamp(local);
-        let offset = match (ambiguous.offset(), reading) {
-            (AmbiguousOffset::Unambiguous { offset }, _) => offset,
-            (AmbiguousOffset::Fold { before, .. }, Reading::First) => before,
-            (AmbiguousOffset::Fold { after, .. }, Reading::Second) => after,
-            (AmbiguousOffset::Gap { after, .. }, _) => {
-                // With the later offset it lies before the change, so the change is the next one.
-                let before_change = after.to_timestamp(local).unwrap_or(Timestamp::MAX);
-                let change = self.0.following(before_change).next();
-                return time(change.map_or(before_change, |change| change.timestamp()));
+        // As if it were UTC; Time holds it within what jiff tells.
+        let shown = Offset::UTC.to_timestamp(local).unwrap_or(Timestamp::MAX);
+        let shown = time(shown);
+        let before = self.offset(shown.minus(DAY));
+        let after = self.offset(shown.plus(DAY));
+        let first = earlier_by(shown, before);
+        if before == after {
+            return first;
+        }
+        let second = earlier_by(shown, after);
+        match (
+            self.offset(first) == before,
+            self.offset(second) == after,
+            reading,
+        ) {
+            (true, true, Reading::First) | (true, false, _) => first,
+            (true, true, Reading::Second) | (false, true, _) => second,
+            (false, false, _) => {
+                // With the offset that comes after it, it lies before the change; so the change is the next one.
+                let change = self.0.following(timestamp(second)).next();
+                change.map_or(second, |change| time(change.timestamp()))
             }
-        };
-        time(offset.to_timestamp(local).unwrap_or(Timestamp::MAX))
+        }
+    }
+
+    /// Seconds east of UTC.
+    fn offset(&self, at: Time) -> i32 {
+        self.0.to_offset(timestamp(at)).seconds()
     }
 
     /// The first instant of a local day.
     pub fn midnight(&self, date: Date) -> Time {
         self.instant(date.at(0, 0, 0, 0), Reading::First)
     }
+}
+
+fn earlier_by(at: Time, seconds: i32) -> Time {
+    Time::from_micros(at.micros() - i64::from(seconds) * 1_000_000)
 }
 
 fn timestamp(at: Time) -> Timestamp {
@@ -133,6 +159,16 @@ mod tests {
             for reading in [Reading::First, Reading::Second] {
                 assert_eq!(new_york().instant(local, reading), at("2026-03-08T07:00Z"));
             }
+        }
+    }
+
+    #[test]
+    fn the_last_change_that_a_file_lists_is_read_as_it_was() {
+        // Its clock was not set that night: summer time became the time of the whole year.
+        let nuuk = Zone::find("America/Nuuk").expect("a zone");
+        let local = jiff::civil::datetime(2023, 10, 28, 23, 30, 0, 0);
+        for reading in [Reading::First, Reading::Second] {
+            assert_eq!(nuuk.instant(local, reading), at("2023-10-29T01:30Z"));
         }
     }
 

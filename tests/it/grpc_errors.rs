@@ -50,9 +50,11 @@ async fn all_bad_fields_are_named_at_once(engine: Engine) {
             "metadata.audio_id",
             "metadata.expire_time",
             "metadata.labels",
+            "metadata.postal_code",
             "metadata.recipient_phone_number",
             "metadata.request_id",
             "metadata.schedule_time",
+            "metadata.time_zone",
             "metadata.use_case_id",
         ]
     );

@@ -162,10 +162,11 @@ impl Cases {
 
     fn rule(&mut self) -> WindowRule {
         let chance = &mut self.chance;
-        let margin = match chance.between(0, 5) {
-            0 => 0,
-            1 => chance.between(0, 4 * HOUR),
-            2 => chance.between(0, 100) * MINUTE,
+        let margin = match chance.between(0, 8) {
+            0 | 1 => 0,
+            2 => chance.between(0, 4 * HOUR),
+            3 => chance.between(0, 5 * MINUTE),
+            4 => chance.between(0, 100) * MINUTE,
             _ => 10 * MINUTE,
         };
         WindowRule {
@@ -211,11 +212,22 @@ impl Cases {
     }
 }
 
-/// Hours by chance, of whole minutes and mostly of whole quarters.
+/// Hours by chance: mostly a day as one may think of it, else any; of whole minutes, and mostly of whole quarters.
 fn hours(chance: &mut Chance) -> Hours {
     let step = *chance.one_of(&[1, 15, 15, 60]);
-    let from = chance.between(0, 1_440 / step) * step;
-    let to = from + chance.between(1, (1_440 - from) / step + 1) * step;
+    let (from, to) = match chance.percent(75) {
+        true => (
+            chance.between(0, 660 / step) * step,
+            chance.between(960 / step, 1_440 / step + 1) * step,
+        ),
+        false => {
+            let from = chance.between(0, 1_440 / step) * step;
+            (
+                from,
+                from + chance.between(1, (1_440 - from) / step + 1) * step,
+            )
+        }
+    };
     let text = |minute: i64| format!("{:02}:{:02}", minute / 60, minute % 60);
     Hours::parse(&text(from), &text(to)).unwrap_or(Hours::ALL_DAY)
 }
@@ -239,9 +251,13 @@ impl Case {
         let oracle = Oracle::new(&self.world, &self.place, &self.rule, self.now);
         let now = self.now.micros();
         let horizon = self.now.plus(AHEAD_MAX).micros();
-        let (end, is_open) = match window {
-            Window::Open { until } => (until.micros(), true),
-            Window::Closed { opens, .. } => (opens.map_or(horizon + 1, Time::micros), false),
+        // Where the judgement looks no further, nothing needs to change at its end.
+        let (end, is_open, is_cut) = match window {
+            Window::Open { until } => (until.micros(), true, until.micros() == horizon),
+            Window::Closed { opens, .. } => match opens {
+                Some(opens) => (opens.micros(), false, false),
+                None => (horizon + 1, false, true),
+            },
         };
         if end <= now || end > horizon + 1 {
             return Err(self.fault(window, "the end of the judgement is not ahead", end));
@@ -254,7 +270,7 @@ impl Case {
         if let Some(at) = between.iter().find(|at| oracle.is_open(**at) != is_open) {
             return Err(self.fault(window, "it changes before the end", *at));
         }
-        if end < horizon && oracle.is_open(end) == is_open {
+        if !is_cut && oracle.is_open(end) == is_open {
             return Err(self.fault(window, "it does not change at the end", end));
         }
         Ok(())

@@ -10,6 +10,7 @@ use super::{DAY, HOUR, MINUTE};
 use crate::domain::place::Place;
 use crate::domain::time::Time;
 use crate::domain::window::{AHEAD_MAX, WindowRule};
+use crate::domain::zone::Zone;
 
 pub struct Oracle<'a> {
     world: &'a World,
@@ -60,11 +61,9 @@ impl<'a> Oracle<'a> {
         }
         for code in states {
             if let Some(name) = own_zone(code) {
-                let zone = jiff::tz::TimeZoneDatabase::bundled()
-                    .get(name)
-                    .expect("a zone");
+                let zone = Zone::find(name).expect("a zone");
                 clocks.push(Clock {
-                    stretches: stretches(&zone, from, to),
+                    stretches: stretches(zone.rules(), from, to),
                     is_of_place: false,
                     states: vec![code],
                 });

@@ -157,10 +157,10 @@ fn random_hours(chance: &mut Chance) -> String {
         }
         let _ = writeln!(text, "[states.{code}]\nsource = 'chance'");
         for kind in KINDS {
-            let said = match chance.between(0, 10) {
-                0 | 1 => continue,
-                2 | 3 => "'none'".to_owned(),
-                4 | 5 => "['08:00', '20:00']".to_owned(),
+            let said = match chance.between(0, 20) {
+                0..3 => continue,
+                3..5 => "'none'".to_owned(),
+                5..10 => "['08:00', '20:00']".to_owned(),
                 _ => row(chance),
             };
             let _ = writeln!(text, "{kind} = {said}");
