@@ -137,13 +137,19 @@ mod tests {
     fn a_door_is_for_the_workspace_or_narrower() {
         let token = "t".repeat(32);
         let doors = read("[ivr]\ntoken = TOKEN", &token).expect("good");
-        assert_eq!((doors[0].scope.clone(), doors[0].source.as_str()), (Scope::Workspace, "ivr"));
+        assert_eq!(
+            (doors[0].scope.clone(), doors[0].source.as_str()),
+            (Scope::Workspace, "ivr")
+        );
         let text = "[ivr]\ntoken = TOKEN\nentity_name = 'Clinic'\nsource = 'Hotline'";
         let doors = read(text, &token).expect("good");
         assert_eq!(doors[0].scope, Scope::Entity("Clinic".to_owned()));
         assert_eq!(doors[0].source, "Hotline");
         let id = UseCaseId::generate();
-        let doors = read(&format!("[ivr]\ntoken = TOKEN\nuse_case_id = '{id}'"), &token);
+        let doors = read(
+            &format!("[ivr]\ntoken = TOKEN\nuse_case_id = '{id}'"),
+            &token,
+        );
         assert_eq!(doors.expect("good")[0].scope, Scope::UseCase(id));
     }
 
@@ -152,9 +158,18 @@ mod tests {
         let token = "t".repeat(32);
         for (text, part) in [
             ("[IVR]\ntoken = TOKEN", "a name is"),
-            ("[ivr]\ntoken = TOKEN\nuse_case_id = 'x'", "opt_outs.ivr.use_case_id"),
-            ("[ivr]\ntoken = TOKEN\nentity_name = ''", "opt_outs.ivr.entity_name"),
-            ("[ivr]\ntoken = TOKEN\nentity_name = 'a'\nuse_case_id = 'b'", "one of them"),
+            (
+                "[ivr]\ntoken = TOKEN\nuse_case_id = 'x'",
+                "opt_outs.ivr.use_case_id",
+            ),
+            (
+                "[ivr]\ntoken = TOKEN\nentity_name = ''",
+                "opt_outs.ivr.entity_name",
+            ),
+            (
+                "[ivr]\ntoken = TOKEN\nentity_name = 'a'\nuse_case_id = 'b'",
+                "one of them",
+            ),
             ("[a]\ntoken = TOKEN\n[b]\ntoken = TOKEN", "opt_outs.b.token"),
             ("[a]\ntoken = 'sesame'", "does not stand in this file"),
             ("[a]\ntokens = TOKEN", "tokens"),

@@ -111,7 +111,11 @@ mod tests {
             assert_eq!(check_filled_line(text, 3), Err(TextFault::Empty { max: 3 }));
         }
         for (length, ok) in [(1, true), (2, true), (3, true), (4, false)] {
-            assert_eq!(check_filled_line(&"ä".repeat(length), 3).is_ok(), ok, "{length}");
+            assert_eq!(
+                check_filled_line(&"ä".repeat(length), 3).is_ok(),
+                ok,
+                "{length}"
+            );
         }
     }
 

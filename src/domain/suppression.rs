@@ -205,8 +205,16 @@ mod tests {
 
     #[test]
     fn a_reason_is_read_in_any_spelling() {
-        for text in ["opt-out", "OPT_OUT", " Opt_Out ", "SUPPRESSION_REASON_OPT_OUT"] {
-            assert_eq!(SuppressionReason::parse(text), Some(SuppressionReason::OptOut));
+        for text in [
+            "opt-out",
+            "OPT_OUT",
+            " Opt_Out ",
+            "SUPPRESSION_REASON_OPT_OUT",
+        ] {
+            assert_eq!(
+                SuppressionReason::parse(text),
+                Some(SuppressionReason::OptOut)
+            );
         }
         for text in ["", "optout", "UNSPECIFIED"] {
             assert_eq!(SuppressionReason::parse(text), None, "{text}");
@@ -259,7 +267,11 @@ mod tests {
             deletion: None,
         };
         for (now, living) in [(9, true), (10, false), (11, false)] {
-            assert_eq!(suppression.is_living(Time::from_micros(now)), living, "{now}");
+            assert_eq!(
+                suppression.is_living(Time::from_micros(now)),
+                living,
+                "{now}"
+            );
         }
         suppression.expire_time = None;
         assert!(suppression.is_living(Time::from_micros(i64::MAX)));

@@ -115,10 +115,6 @@ impl ConsentService for Consents {
             Ok(tx.list_consents(api.workspace, &filter, page)?)
         };
         let message = |csv_chunk| pb::ExportConsentsResponse { csv_chunk };
-        Ok(Response::new(export::stream(
-            self.0.clone(),
-            list,
-            message,
-        )))
+        Ok(Response::new(export::stream(self.0.clone(), list, message)))
     }
 }

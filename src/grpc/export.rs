@@ -92,7 +92,9 @@ fn to_csv(rows: &[Vec<String>]) -> Result<Vec<u8>> {
         let written = writer.write_record(row);
         written.map_err(|error| fault(error.to_string()))?;
     }
-    writer.into_inner().map_err(|error| fault(error.to_string()))
+    writer
+        .into_inner()
+        .map_err(|error| fault(error.to_string()))
 }
 
 #[cfg(test)]

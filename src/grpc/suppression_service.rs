@@ -70,8 +70,7 @@ impl Suppressions {
         };
         let found = self.0.read(list).await?;
         let arguments = (&request, "suppressions");
-        let (suppressions, next_page_token) =
-            tokens.fill(found, limit, arguments, to_suppression);
+        let (suppressions, next_page_token) = tokens.fill(found, limit, arguments, to_suppression);
         Ok(pb::ListSuppressionsResponse {
             suppressions,
             next_page_token,
@@ -167,9 +166,7 @@ impl SuppressionService for Suppressions {
             let all = id.zip(reason).zip(actor);
             let ((id, reason), actor) = fields.finish(all)?;
             self.0
-                .write(move |api, tx| {
-                    suppressions::delete(tx, api.workspace, id, &reason, &actor)
-                })
+                .write(move |api, tx| suppressions::delete(tx, api.workspace, id, &reason, &actor))
                 .await
         };
         let to_response = |deleted| pb::DeleteSuppressionResponse {
@@ -202,10 +199,6 @@ impl SuppressionService for Suppressions {
             Ok(tx.list_suppressions(api.workspace, &filter, page)?)
         };
         let message = |csv_chunk| pb::ExportSuppressionsResponse { csv_chunk };
-        Ok(Response::new(export::stream(
-            self.0.clone(),
-            list,
-            message,
-        )))
+        Ok(Response::new(export::stream(self.0.clone(), list, message)))
     }
 }

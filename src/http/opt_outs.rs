@@ -127,9 +127,7 @@ pub async fn opt_out(
 async fn suppress(public: &Public, new: NewSuppression) -> Result<()> {
     let (scope, rows) = (new.scope.clone(), [new]);
     let (within, first) = (scope.clone(), rows.clone());
-    let add = move |tx: &mut dyn Tx| {
-        suppressions::add(tx, WorkspaceId::DEFAULT, &within, &first)
-    };
+    let add = move |tx: &mut dyn Tx| suppressions::add(tx, WorkspaceId::DEFAULT, &within, &first);
     let added = public.store.write::<_, OpError, _>(add).await?;
     let (mut skipped, mut is_more) = (added.skipped, added.is_more);
     while is_more {
@@ -166,7 +164,8 @@ fn read(content_type: &str, body: &[u8]) -> std::result::Result<Said, (StatusCod
     let kind = content_type.split(';').next().unwrap_or_default().trim();
     match kind.to_ascii_lowercase().as_str() {
         "application/json" => serde_json::from_slice(body).map_err(|_| {
-            let why = "the body is not as it must be; give {\"phone_number\": \"…\", \"note\": \"…\"}";
+            let why =
+                "the body is not as it must be; give {\"phone_number\": \"…\", \"note\": \"…\"}";
             (StatusCode::BAD_REQUEST, why)
         }),
         "application/x-www-form-urlencoded" => {
@@ -226,8 +225,14 @@ mod tests {
         assert_eq!(read("application/json; charset=utf-8", json), Ok(wanted));
         let said = read("application/x-www-form-urlencoded", form).expect("good");
         assert_eq!(said.phone_number, "+12125550123");
-        assert_eq!(read("application/json", b"[").expect_err("bad").0, StatusCode::BAD_REQUEST);
-        assert_eq!(read("text/plain", form).expect_err("bad").0, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+        assert_eq!(
+            read("application/json", b"[").expect_err("bad").0,
+            StatusCode::BAD_REQUEST
+        );
+        assert_eq!(
+            read("text/plain", form).expect_err("bad").0,
+            StatusCode::UNSUPPORTED_MEDIA_TYPE
+        );
         assert_eq!(read("application/json", b"{}"), Ok(Said::default()));
     }
 

@@ -111,12 +111,22 @@ mod tests {
 
     #[test]
     fn a_line_that_is_too_long_costs_itself_only() {
-        for (length, is_whole) in [(9, true), (10, true), (11, false), (12, false), (1_000, false)] {
+        for (length, is_whole) in [
+            (9, true),
+            (10, true),
+            (11, false),
+            (12, false),
+            (1_000, false),
+        ] {
             for end in ["\n", "\r\n"] {
                 let text = format!("{}{end}next", "x".repeat(length));
                 for chunk_bytes in [1, 3, 7, 2_000] {
                     let found = lines(text.as_bytes(), chunk_bytes, 10);
-                    assert_eq!(found[0].1 != Line::TooLong, is_whole, "{length} {chunk_bytes}");
+                    assert_eq!(
+                        found[0].1 != Line::TooLong,
+                        is_whole,
+                        "{length} {chunk_bytes}"
+                    );
                     assert_eq!(found[1], (2, Line::Whole(b"next".to_vec())));
                 }
             }

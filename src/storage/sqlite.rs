@@ -61,7 +61,9 @@ macro_rules! first_locked {
 macro_rules! insert_new {
     ($table:expr, $rows:expr, $conn:expr) => {
         $rows.into_iter().try_fold(0, |stored, row| {
-            let one = diesel::insert_into($table).values(row).on_conflict_do_nothing();
+            let one = diesel::insert_into($table)
+                .values(row)
+                .on_conflict_do_nothing();
             Ok::<usize, diesel::result::Error>(stored + one.execute($conn)?)
         })
     };

@@ -103,22 +103,17 @@ pub fn new_suppression(
     let note = line(&mut fields, "suppression.note", &given.note);
     let expire_time = fields.time("suppression.expire_time", given.expire_time.as_ref());
     let new = match (phone_number, scope, reason, source, actor, note) {
-        (
-            Some(phone_number),
-            Some(scope),
-            Some(reason),
-            Some(source),
-            Some(actor),
-            Some(note),
-        ) => Some(NewSuppression {
-            phone_number,
-            scope,
-            reason,
-            source,
-            actor,
-            note,
-            expire_time,
-        }),
+        (Some(phone_number), Some(scope), Some(reason), Some(source), Some(actor), Some(note)) => {
+            Some(NewSuppression {
+                phone_number,
+                scope,
+                reason,
+                source,
+                actor,
+                note,
+                expire_time,
+            })
+        }
         _ => None,
     };
     fields.finish(new)
@@ -133,7 +128,11 @@ pub fn suppression_filter(
     SuppressionFilter {
         phone_number: fields.optional_phone("filter.phone_number", &given.phone_number, rules),
         scope: scope_filter(fields, &given.scope_kinds, given.scope),
-        reasons: fields.codes("filter.reasons", &given.reasons, SuppressionReason::from_code),
+        reasons: fields.codes(
+            "filter.reasons",
+            &given.reasons,
+            SuppressionReason::from_code,
+        ),
         include_deleted: given.include_deleted,
     }
 }

@@ -92,7 +92,10 @@ impl Columns {
             .map_err(|error| format!("phone_number: {error}"))?;
         let reason = match self.reason.map_or("", field) {
             "" => defaults.reason.ok_or_else(|| {
-                format!("reason: it is missing, and the import has no default; {}", reasons())
+                format!(
+                    "reason: it is missing, and the import has no default; {}",
+                    reasons()
+                )
             })?,
             text => SuppressionReason::parse(text)
                 .ok_or_else(|| format!("reason: it is unknown; {}", reasons()))?,
@@ -119,7 +122,10 @@ impl Columns {
 }
 
 fn reasons() -> String {
-    let names: Vec<&str> = SuppressionReason::ALL.iter().map(|it| it.as_str()).collect();
+    let names: Vec<&str> = SuppressionReason::ALL
+        .iter()
+        .map(|it| it.as_str())
+        .collect();
     format!("give one of {}", names.join(", "))
 }
 
@@ -144,11 +150,12 @@ pub fn fields(line: &[u8]) -> Result<Vec<String>, String> {
     // No field is longer than the line; each has an end.
     let mut output = vec![0; line.len() + 1];
     let mut ends = [0; COLUMNS_MAX + 1];
-    let (first, read, written, count) =
-        reader.read_record(text.as_bytes(), &mut output, &mut ends);
+    let (first, read, written, count) = reader.read_record(text.as_bytes(), &mut output, &mut ends);
     let (rest, ends_left) = (&text.as_bytes()[read..], &mut ends[count..]);
     let (last, _, more, more_count) = match first {
-        ReadRecordResult::InputEmpty => reader.read_record(b"\n", &mut output[written..], ends_left),
+        ReadRecordResult::InputEmpty => {
+            reader.read_record(b"\n", &mut output[written..], ends_left)
+        }
         other => (other, 0, 0, 0),
     };
     let count = count + more_count;

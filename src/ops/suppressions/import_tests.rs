@@ -37,7 +37,11 @@ fn a_line_is_cut_at_commas_outside_of_quotes() {
         (r#""a,b",c"#, vec!["a,b", "c"]),
         (r#""say ""no""",ü"#, vec![r#"say "no""#, "ü"]),
     ] {
-        assert_eq!(fields(line.as_bytes()), Ok(wanted.into_iter().map(str::to_owned).collect()), "{line}");
+        assert_eq!(
+            fields(line.as_bytes()),
+            Ok(wanted.into_iter().map(str::to_owned).collect()),
+            "{line}"
+        );
     }
     assert!(fields(b"\"a,b").expect_err("open").contains("quote"));
     assert!(fields(b"\xff").expect_err("bytes").contains("UTF-8"));
@@ -48,7 +52,11 @@ fn a_line_has_at_most_64_fields() {
     for (count, is_good) in [(63, true), (64, true), (65, false), (200, false)] {
         let line = vec!["x"; count].join(",");
         let read = fields(line.as_bytes());
-        assert_eq!(read.as_ref().map(Vec::len).ok(), is_good.then_some(count), "{read:?}");
+        assert_eq!(
+            read.as_ref().map(Vec::len).ok(),
+            is_good.then_some(count),
+            "{read:?}"
+        );
     }
 }
 
@@ -56,7 +64,10 @@ fn a_line_has_at_most_64_fields() {
 fn columns_are_found_by_their_names_in_any_order_and_case() {
     let columns = Columns::find(&texts(["x", " Reason ", "PHONE_NUMBER"]), &default_names());
     let columns = columns.expect("good");
-    assert_eq!((columns.phone_number, columns.reason, columns.note), (2, Some(1), None));
+    assert_eq!(
+        (columns.phone_number, columns.reason, columns.note),
+        (2, Some(1), None)
+    );
     let missing = Columns::find(&texts(["phone"]), &default_names());
     assert!(missing.expect_err("missing").contains("`phone_number`"));
     let twice = Columns::find(&texts(["note", "phone_number", "Note"]), &default_names());
@@ -71,8 +82,15 @@ fn what_a_line_does_not_say_comes_from_the_import() {
     let plain = read(header, "+12125550123", &defaults()).expect("good");
     let number = PhoneNumber::from_stored("+12125550123".to_owned());
     assert_eq!(plain.phone_number, number);
-    assert_eq!((plain.reason, plain.expire_time), (SuppressionReason::OptOut, None));
-    let full = read(header, "(212) 555-0123,wrong-number,\"asked, twice\",2026-11-24", &defaults());
+    assert_eq!(
+        (plain.reason, plain.expire_time),
+        (SuppressionReason::OptOut, None)
+    );
+    let full = read(
+        header,
+        "(212) 555-0123,wrong-number,\"asked, twice\",2026-11-24",
+        &defaults(),
+    );
     let full = full.expect("good");
     assert_eq!(full.phone_number, number);
     assert_eq!(full.reason, SuppressionReason::WrongNumber);

@@ -90,11 +90,8 @@ pub struct ScopeFilter {
 
 pub trait ConsentStore {
     /// All of this number, in every scope, revoked ones too.
-    fn consents_of(
-        &mut self,
-        workspace: WorkspaceId,
-        number: &PhoneNumber,
-    ) -> Result<Vec<Consent>>;
+    fn consents_of(&mut self, workspace: WorkspaceId, number: &PhoneNumber)
+    -> Result<Vec<Consent>>;
     fn insert_consent(&mut self, consent: &Consent) -> Result<()>;
     fn find_consent(&mut self, workspace: WorkspaceId, id: ConsentId) -> Result<Option<Consent>>;
     fn list_consents(
