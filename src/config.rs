@@ -27,7 +27,6 @@ use crate::domain::delivery::Rules;
 use crate::domain::gate;
 use crate::domain::phone::PhoneRules;
 use crate::domain::retry::Policy;
-use crate::domain::tables::Tables;
 use crate::domain::telephony::CARRIER_NAME_BYTES_MAX;
 use crate::secret::{Secret, SecretSource};
 use crate::storage::DatabaseUrl;

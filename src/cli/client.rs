@@ -10,6 +10,8 @@ use tonic::{Code, Request, Status};
 use tonic_types::StatusExt;
 
 use super::failure::{NoServer, is_broken_connection};
+use crate::grpc::pb::consent_service_client::ConsentServiceClient;
+use crate::grpc::pb::suppression_service_client::SuppressionServiceClient;
 use crate::grpc::pb::telephony_service_client::TelephonyServiceClient;
 use crate::grpc::pb::use_case_service_client::UseCaseServiceClient;
 use crate::grpc::pb::voicemail_service_client::VoicemailServiceClient;
@@ -18,6 +20,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long an answer may take: a short call, and one that carries audio or counts a lot.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 const LONG_ANSWER_WITHIN: Duration = Duration::from_secs(130);
+/// How long an import or an export may take in all.
+const STREAM_WITHIN: Duration = Duration::from_secs(3_600);
 /// Calls of one command where the server says to come again: the first and its repeats.
 const CALLS_MAX: u32 = 5;
 /// The first wait where the server names none; each further one is twice as long.
@@ -72,9 +76,11 @@ impl fmt::Display for ServerAddr {
     }
 }
 
-/// The three services of one server, over one connection.
+/// The services of one server, over one connection.
 #[derive(Debug, Clone)]
 pub struct Client {
+    pub consents: ConsentServiceClient<Channel>,
+    pub suppressions: SuppressionServiceClient<Channel>,
     pub telephony: TelephonyServiceClient<Channel>,
     pub use_cases: UseCaseServiceClient<Channel>,
     pub voicemails: VoicemailServiceClient<Channel>,
@@ -88,6 +94,8 @@ impl Client {
             cause: deepest(&error),
         })?;
         Ok(Client {
+            consents: ConsentServiceClient::new(channel.clone()),
+            suppressions: SuppressionServiceClient::new(channel.clone()),
             telephony: TelephonyServiceClient::new(channel.clone()),
             use_cases: UseCaseServiceClient::new(channel.clone()),
             voicemails: VoicemailServiceClient::new(channel),
@@ -103,6 +111,11 @@ pub fn soon<T>(message: T) -> Request<T> {
 /// The same for calls that carry audio, or count a lot.
 pub fn in_time<T>(message: T) -> Request<T> {
     within(message, LONG_ANSWER_WITHIN)
+}
+
+/// The same for streams of any length.
+pub fn within_an_hour<T>(message: T) -> Request<T> {
+    within(message, STREAM_WITHIN)
 }
 
 fn within<T>(message: T, timeout: Duration) -> Request<T> {

@@ -333,6 +333,74 @@ pub fn use_case(use_case: &pb::UseCase) -> Json {
         .done()
 }
 
+pub fn suppression(suppression: &pb::Suppression) -> Json {
+    Fields::default()
+        .text("id", &suppression.id)
+        .text("phone_number", &suppression.phone_number)
+        .put("scope", suppression.scope.as_ref().map(scope))
+        .kind(
+            "reason",
+            suppression.reason,
+            kind!(SuppressionReason, suppression.reason),
+        )
+        .text("source", &suppression.source)
+        .text("actor", &suppression.actor)
+        .text("note", &suppression.note)
+        .time("create_time", suppression.create_time)
+        .time("update_time", suppression.update_time)
+        .time("expire_time", suppression.expire_time)
+        .time("delete_time", suppression.delete_time)
+        .text("delete_reason", &suppression.delete_reason)
+        .text("delete_actor", &suppression.delete_actor)
+        .done()
+}
+
+fn scope(scope: &pb::Scope) -> Json {
+    use pb::scope::Scope as Narrowed;
+    let fields = Fields::default();
+    match &scope.scope {
+        Some(Narrowed::EntityName(name)) => fields.text("entity_name", name),
+        Some(Narrowed::UseCaseId(id)) => fields.text("use_case_id", id),
+        None => fields,
+    }
+    .done()
+}
+
+pub fn created_suppression(answer: &pb::CreateSuppressionResponse) -> Json {
+    Fields::default()
+        .put("suppression", answer.suppression.as_ref().map(suppression))
+        .int64("skipped_count", answer.skipped_count)
+        .int64("on_its_way_count", answer.on_its_way_count)
+        .done()
+}
+
+pub fn import_progress(progress: &pb::ImportProgress) -> Json {
+    Fields::default()
+        .int64("line_count", progress.line_count)
+        .int64("added_count", progress.added_count)
+        .int64("known_count", progress.known_count)
+        .int64("bad_count", progress.bad_count)
+        .int64("skipped_count", progress.skipped_count)
+        .done()
+}
+
+pub fn consent(consent: &pb::Consent) -> Json {
+    Fields::default()
+        .text("id", &consent.id)
+        .text("phone_number", &consent.phone_number)
+        .put("scope", consent.scope.as_ref().map(scope))
+        .kind("kind", consent.kind, kind!(ConsentKind, consent.kind))
+        .text("text_shown", &consent.text_shown)
+        .text("source", &consent.source)
+        .text("actor", &consent.actor)
+        .time("consent_time", consent.consent_time)
+        .time("create_time", consent.create_time)
+        .time("revoke_time", consent.revoke_time)
+        .text("revoke_reason", &consent.revoke_reason)
+        .text("revoke_actor", &consent.revoke_actor)
+        .done()
+}
+
 pub fn report(report: &pb::GetDeliveryReportResponse) -> Json {
     let groups: Vec<Json> = report.groups.iter().map(group).collect();
     Fields::default()

@@ -14,20 +14,24 @@ mod audio;
 mod carriers;
 mod check;
 mod client;
+mod consents;
 mod demo;
 mod failure;
 mod find;
 mod follow;
+mod imports;
 mod json;
 mod numbers;
 mod pages;
 mod parse;
 mod recover;
 mod report;
+mod scopes;
 mod send;
 mod serve;
 mod setups;
 mod show;
+mod suppressions;
 mod timeline;
 mod use_cases;
 mod voicemails;
@@ -86,6 +90,12 @@ enum Command {
     /// Use cases: what is sent, for whom, from which numbers
     #[command(subcommand)]
     UseCase(use_cases::UseCaseCommand),
+    /// Numbers that nothing is sent to
+    #[command(subcommand)]
+    Suppressions(suppressions::SuppressionsCommand),
+    /// Who agreed to be sent to
+    #[command(subcommand)]
+    Consents(consents::ConsentsCommand),
     /// Bring the database's schema up to date, and end
     Migrate(serve::MigrateArgs),
     /// Put a database in order that was restored from a backup
@@ -117,6 +127,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Send(args) => return send::run(args).await,
         Command::Serve(args) => return serve::run(args).await,
         Command::Carrier(command) => return carriers::run(command).await,
+        Command::Suppressions(command) => return suppressions::run(command).await,
         Command::Demo(args) => demo::run(args).await,
         Command::List(args) => voicemails::list(args).await,
         Command::Get(args) => voicemails::get(args).await,
@@ -127,6 +138,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Setup(command) => setups::run(command).await,
         Command::Number(command) => numbers::run(command).await,
         Command::UseCase(command) => use_cases::run(command).await,
+        Command::Consents(command) => consents::run(command).await,
         Command::Migrate(args) => serve::migrate(args).await,
         Command::Recover(args) => recover::run(args).await,
         Command::Config(command) => serve::config(command),

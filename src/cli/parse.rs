@@ -99,6 +99,9 @@ named! {
     number_status: PhoneNumberStatus, "PHONE_NUMBER_STATUS_";
     channel: Channel, "CHANNEL_";
     purpose: Purpose, "PURPOSE_";
+    suppression_reason: SuppressionReason, "SUPPRESSION_REASON_";
+    scope_kind: ScopeKind, "SCOPE_KIND_";
+    consent_kind: ConsentKind, "CONSENT_KIND_";
     /// What a report groups by.
     dimension: ReportDimension, "REPORT_DIMENSION_";
 }

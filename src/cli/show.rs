@@ -171,6 +171,10 @@ short! {
     channel: Channel, "CHANNEL_";
     /// Of a use case; empty where none is stated.
     purpose: Purpose, "PURPOSE_";
+    /// Of a suppression.
+    suppression_reason: SuppressionReason, "SUPPRESSION_REASON_";
+    /// Of a consent.
+    consent_kind: ConsentKind, "CONSENT_KIND_";
 }
 
 /// `NOT_DELIVERED`.

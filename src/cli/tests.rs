@@ -76,6 +76,19 @@ fn the_commands_are_those_of_the_contract() {
         "use-case delete",
         "use-case assign",
         "use-case unassign",
+        "suppressions",
+        "suppressions add",
+        "suppressions list",
+        "suppressions get",
+        "suppressions delete",
+        "suppressions import",
+        "suppressions export",
+        "consents",
+        "consents add",
+        "consents list",
+        "consents get",
+        "consents revoke",
+        "consents export",
         "migrate",
         "recover",
         "carrier",
@@ -186,6 +199,12 @@ fn good_lines_are_read() {
         "ringless use-case update x --purpose marketing",
         "ringless use-case assign x +12125550123",
         "ringless config check --config x.toml",
+        "ringless suppressions add +12125550123 --reason wrong-number --entity Clinic --expire 2027-01-31 --actor me",
+        "ringless suppressions import list.csv --reason litigator --column phone_number=Telephone --json",
+        "ringless suppressions export --scope use-case,entity --include-deleted -o list.csv",
+        "ringless suppressions delete x --reason mistake",
+        "ringless consents add +12125550123 --kind written --text shown --time 2026-11-23T09:00:00Z",
+        "ringless consents list --revoked false --kind express --all",
     ] {
         assert!(read(line).is_ok(), "{:?}", read(line));
     }
@@ -213,6 +232,10 @@ fn wrong_lines_are_refused() {
         "ringless serve --grpc-addr localhost:1",
         "ringless serve --log ringless=loud",
         "ringless config",
+        "ringless suppressions add +12125550123 --entity Clinic --use-case x",
+        "ringless suppressions delete x",
+        "ringless consents add +12125550123",
+        "ringless consents revoke x",
     ] {
         assert!(read(line).is_err(), "{line}");
     }

@@ -7,6 +7,8 @@ use ringless::clock::{Clock, ManualClock};
 use ringless::config::{Config, FileConfig, Overrides};
 use ringless::domain::time::Time;
 use ringless::grpc::pb;
+use ringless::grpc::pb::consent_service_client::ConsentServiceClient;
+use ringless::grpc::pb::suppression_service_client::SuppressionServiceClient;
 use ringless::grpc::pb::telephony_service_client::TelephonyServiceClient;
 use ringless::grpc::pb::use_case_service_client::UseCaseServiceClient;
 use ringless::grpc::pb::voicemail_service_client::VoicemailServiceClient;
@@ -96,6 +98,14 @@ impl TestApp {
 
     pub fn telephony(&self) -> TelephonyServiceClient<Channel> {
         TelephonyServiceClient::new(self.channel.clone())
+    }
+
+    pub fn suppressions(&self) -> SuppressionServiceClient<Channel> {
+        SuppressionServiceClient::new(self.channel.clone())
+    }
+
+    pub fn consents(&self) -> ConsentServiceClient<Channel> {
+        ConsentServiceClient::new(self.channel.clone())
     }
 
     pub fn metadata(&self) -> pb::SendVoicemailMetadata {
