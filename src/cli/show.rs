@@ -166,6 +166,8 @@ short! {
     channel: Channel, "CHANNEL_";
     /// Of a use case; empty where none is stated.
     purpose: Purpose, "PURPOSE_";
+    /// Of a use case.
+    sender_policy: SenderPolicy, "SENDER_POLICY_";
 }
 
 /// `NOT_DELIVERED`.

@@ -76,6 +76,8 @@ fn the_commands_are_those_of_the_contract() {
         "use-case delete",
         "use-case assign",
         "use-case unassign",
+        "use-case pause",
+        "use-case resume",
         "migrate",
         "recover",
         "carrier",

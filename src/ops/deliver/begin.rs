@@ -7,7 +7,7 @@ use super::breaker::{Way, way};
 use super::claim::refused;
 use super::request::{hand_over_to, message};
 use super::rescue::rescue;
-use super::senders::{SenderVerdict, judge_sender, take_sender};
+use super::senders::{SenderVerdict, judge_sender, take_sender, wait_for_sender};
 use super::{Delivering, Task, readiness, use_case_of};
 use crate::carrier::Message;
 use crate::domain::attempt::CarrierWords;
@@ -120,8 +120,12 @@ fn send(
     let no_sender_wait = context.rules.no_sender_wait;
     match judge_sender(tx, delivering, &delivery, (&use_case, &setup), &known)? {
         SenderVerdict::Good(choice) => take_sender(tx, &mut delivery, &choice)?,
-        SenderVerdict::Wait { until, why } => {
-            let wait = until.since(context.now);
+        SenderVerdict::Wait {
+            until,
+            why,
+            is_for_all,
+        } => {
+            let wait = wait_for_sender(tx, &delivery, until, is_for_all)?;
             return put_back(tx, guard, delivery, why, wait, context);
         }
         SenderVerdict::NoneActive => {

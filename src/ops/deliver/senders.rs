@@ -1,6 +1,8 @@
 //! The last gate before a call: which number sends it. A number's cap is counted under the number's lock,
 //! so that two workers never take its last place.
 
+use std::time::Duration;
+
 use super::Delivering;
 use crate::domain::delivery::Delivery;
 use crate::domain::hand_over::HandOver;
@@ -11,6 +13,9 @@ use crate::domain::use_case::UseCase;
 use crate::domain::warm_up::WINDOW;
 use crate::ops::error::Result;
 use crate::storage::{Lock, Tx};
+
+/// A use case whose numbers have no room is looked at again after this long at most.
+const LOOK_AGAIN_MAX: Duration = Duration::from_secs(60);
 
 const MAIN_MAY_NOT_SEND: &str = "its use case's main number is not assigned, not active, or not allowed with a carrier of the setup; it waits for it";
 const SENDER_IS_GONE: &str =
@@ -24,8 +29,12 @@ pub enum SenderVerdict {
     /// This number. Where it has a cap there is room for one more, and nobody else takes it until the unit
     /// of work ends.
     Good(Choice),
-    /// None may before `until`.
-    Wait { until: Time, why: String },
+    /// None may before `until`. `is_for_all`: so it is for everything that waits in its use case.
+    Wait {
+        until: Time,
+        why: String,
+        is_for_all: bool,
+    },
     /// The use case has no assigned, active number that may.
     NoneActive,
 }
@@ -66,9 +75,11 @@ pub fn judge_sender(
         Err(NoSender::MainMayNotSend) => Ok(SenderVerdict::Wait {
             until: now.plus(delivering.rules.no_sender_wait),
             why: MAIN_MAY_NOT_SEND.to_owned(),
+            is_for_all: false,
         }),
-        Err(NoSender::AllCapped { frees }) => Ok(SenderVerdict::Wait {
+        Err(NoSender::AllCapped { frees, is_for_all }) => Ok(SenderVerdict::Wait {
             until: frees,
+            is_for_all,
             why: format!(
                 "each number that may send it has reached its cap of 24 hours; the first one has room again at {frees}"
             ),
@@ -88,6 +99,7 @@ fn judge_fixed(
         return Ok(SenderVerdict::Wait {
             until: now.plus(delivering.rules.no_sender_wait),
             why: SENDER_IS_GONE.to_owned(),
+            is_for_all: false,
         });
     };
     let mut candidate = number.candidate(now);
@@ -95,6 +107,7 @@ fn judge_fixed(
     match candidate.full_until {
         Some(until) => Ok(SenderVerdict::Wait {
             until,
+            is_for_all: false,
             why: format!(
                 "the number that it was first sent from has reached its cap of 24 hours; it has room again at {until}"
             ),
@@ -124,6 +137,7 @@ fn take_place(tx: &mut dyn Tx, choice: Choice) -> Result<SenderVerdict> {
         Some(_) => SenderVerdict::Wait {
             until: now,
             why: PLACE_TAKEN.to_owned(),
+            is_for_all: false,
         },
     })
 }
@@ -136,6 +150,23 @@ fn full_until(tx: &mut dyn Tx, candidate: &Candidate, now: Time) -> Result<Optio
     let last = tx.nth_counted_of_sender(candidate.id, cap, now.minus(WINDOW))?;
     let frees = last.map(|used| used.plus(WINDOW));
     Ok(frees.map(|frees| candidate.cap_until.map_or(frees, |other| other.min(frees))))
+}
+
+/// It waits for its sender. Where all that waits in its use case does, the use case's lane is passed over
+/// instead, so that a queue of any length is not written again and again; but it is looked at now and
+/// then, because a cap can be raised, and a place given back.
+pub(super) fn wait_for_sender(
+    tx: &mut dyn Tx,
+    delivery: &Delivery,
+    until: Time,
+    is_for_all: bool,
+) -> Result<Duration> {
+    let now = tx.now()?;
+    if !is_for_all {
+        return Ok(until.since(now));
+    }
+    tx.set_senders_full(delivery.use_case_id, until.min(now.plus(LOOK_AGAIN_MAX)))?;
+    Ok(Duration::ZERO)
 }
 
 /// Writes the sender down where it is another than before.
