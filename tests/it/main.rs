@@ -8,6 +8,7 @@ mod vendors;
 
 mod audio_links;
 mod caller_connections;
+mod counting;
 mod database_trouble;
 mod delivery_in_doubt;
 mod delivery_late;
@@ -25,8 +26,10 @@ mod indexes;
 mod migrations;
 mod model;
 mod no_migrate;
+mod paused_use_cases;
 mod poolers;
 mod recovery;
+mod senders;
 mod serving;
 mod store_audio;
 mod store_conformance;

@@ -87,7 +87,6 @@ impl SetupRow {
             starts_per_minute: self.starts_per_minute,
             in_flight_max: self.in_flight_max,
             pause,
-            senders_full_until: self.senders_full_until.map(|t| t.0),
             create_time: self.create_time.0,
             update_time: self.update_time.0,
         })
@@ -262,6 +261,7 @@ impl UseCaseRow {
                 main: self.main_phone_number_id.map(Into::into),
             },
             pause,
+            senders_full_until: self.senders_full_until.map(|t| t.0),
             create_time: self.create_time.0,
             update_time: self.update_time.0,
         })
