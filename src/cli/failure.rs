@@ -173,6 +173,22 @@ fn hint(details: &ErrorDetails) -> Option<String> {
         "PHONE_NUMBERS_ASSIGNED" => {
             format!("`ringless use-case unassign {} NUMBER`", get("use_case_id"))
         }
+        "MAIN_NUMBER_NOT_ASSIGNED" => {
+            format!(
+                "`ringless use-case assign {} {}`",
+                get("use_case_id"),
+                get("phone_number_id")
+            )
+        }
+        "MAIN_NUMBER_INACTIVE" => {
+            format!("`ringless number activate {}`", get("phone_number_id"))
+        }
+        "PHONE_NUMBER_IS_MAIN" => {
+            format!(
+                "`ringless use-case update {} --main-number NUMBER`",
+                get("use_case_id")
+            )
+        }
         "PHONE_NUMBER_IN_USE" => {
             format!(
                 "`ringless use-case unassign USE_CASE {}`; `use-case list --json` shows which have it",

@@ -66,6 +66,11 @@ impl Fields {
         self.put(name, is_set.then_some(Json::Bool(true)))
     }
 
+    /// One that says whether it was given.
+    fn optional_flag(self, name: &str, flag: Option<bool>) -> Fields {
+        self.put(name, flag.map(Json::Bool))
+    }
+
     fn int32(self, name: &str, number: i32) -> Fields {
         self.put(name, (number != 0).then(|| Json::Number(number.into())))
     }
@@ -305,6 +310,20 @@ pub fn number(number: &pb::PhoneNumber) -> Json {
         .texts("carriers", &number.carriers)
         .time("create_time", number.create_time)
         .time("update_time", number.update_time)
+        .int32("daily_cap", number.daily_cap)
+        .put(
+            "warm_up",
+            (!number.warm_up.is_empty())
+                .then(|| Json::List(number.warm_up.iter().map(warm_up_step).collect())),
+        )
+        .time("warm_up_start_time", number.warm_up_start_time)
+        .done()
+}
+
+fn warm_up_step(step: &pb::WarmUpStep) -> Json {
+    Fields::default()
+        .int32("from_day", step.from_day)
+        .int32("daily_cap", step.daily_cap)
         .done()
 }
 
@@ -330,6 +349,21 @@ pub fn use_case(use_case: &pb::UseCase) -> Json {
         .text("opt_out_phone_number", &use_case.opt_out_phone_number)
         .time("create_time", use_case.create_time)
         .time("update_time", use_case.update_time)
+        .kind(
+            "sender_policy",
+            use_case.sender_policy,
+            kind!(SenderPolicy, use_case.sender_policy),
+        )
+        .optional_flag("sticky_sender", use_case.sticky_sender)
+        .text("main_phone_number_id", &use_case.main_phone_number_id)
+        .put("pause", use_case.pause.as_ref().map(use_case_pause))
+        .done()
+}
+
+fn use_case_pause(pause: &pb::UseCasePause) -> Json {
+    Fields::default()
+        .text("reason", &pause.reason)
+        .time("since", pause.since)
         .done()
 }
 

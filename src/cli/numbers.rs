@@ -2,7 +2,7 @@
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
-use prost_types::FieldMask;
+use prost_types::{FieldMask, Timestamp};
 
 use super::client::{ClientArgs, persistently, request_id, soon};
 use super::find::{self, Meant};
@@ -43,12 +43,28 @@ pub struct CreateArgs {
     /// Only with these of the setup's carriers
     #[arg(long = "carrier", value_name = "NAME", value_delimiter = ',')]
     carriers: Vec<String>,
+    #[command(flatten)]
+    caps: Caps,
     /// Makes a repeat safe; made here where none is given
     #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
     request_id: Option<String>,
     /// Print the number as JSON
     #[arg(long)]
     json: bool,
+}
+
+/// What may leave from a number within 24 hours.
+#[derive(Debug, Args)]
+pub struct Caps {
+    /// Hand-overs that may leave from it within any 24 hours; 0: no limit
+    #[arg(long, value_name = "COUNT")]
+    daily_cap: Option<i32>,
+    /// Smaller caps while it is new, by its age in days: DAY:CAP,…, such as 0:20,3:50,7:200
+    #[arg(long, value_name = "STEPS", value_delimiter = ',', value_parser = parse::warm_up_step)]
+    warm_up: Option<Vec<pb::WarmUpStep>>,
+    /// From when on its age is counted, in RFC 3339, where that is not its creation
+    #[arg(long, value_name = "TIME", value_parser = parse::time)]
+    warm_up_start: Option<Timestamp>,
 }
 
 #[derive(Debug, Args)]
@@ -80,7 +96,8 @@ pub struct ListArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(group = clap::ArgGroup::new("change").args(["name", "carriers", "all_carriers"]).multiple(true).required(true))]
+#[command(group = clap::ArgGroup::new("change").args(["name", "carriers", "all_carriers",
+    "daily_cap", "warm_up", "warm_up_start", "no_warm_up"]).multiple(true).required(true))]
 pub struct UpdateArgs {
     #[command(flatten)]
     one: OneArgs,
@@ -93,6 +110,11 @@ pub struct UpdateArgs {
     /// With all of the setup's carriers from now on
     #[arg(long, conflicts_with = "carriers")]
     all_carriers: bool,
+    #[command(flatten)]
+    caps: Caps,
+    /// End its warm-up
+    #[arg(long, conflicts_with_all = ["warm_up", "warm_up_start"])]
+    no_warm_up: bool,
 }
 
 pub async fn run(command: NumberCommand) -> anyhow::Result<()> {
@@ -127,11 +149,29 @@ fn say(is_json: bool, number: Option<pb::PhoneNumber>) -> anyhow::Result<()> {
                         number.carriers.join(", ")
                     },
                 ),
+                ("a day", caps(&number)),
                 ("created", show::time(number.create_time)),
                 ("changed", show::time(number.update_time)),
             ])
         },
     )
+}
+
+/// `at most 500; from day 0: 20, from day 3: 50`.
+fn caps(number: &pb::PhoneNumber) -> String {
+    let cap = |cap: i32| match cap {
+        0 => "no limit".to_owned(),
+        cap => cap.to_string(),
+    };
+    let own = (number.daily_cap != 0).then(|| format!("at most {}", number.daily_cap));
+    let steps: Vec<String> = (number.warm_up.iter())
+        .map(|step| format!("from day {}: {}", step.from_day, cap(step.daily_cap)))
+        .collect();
+    let steps = (!steps.is_empty()).then(|| steps.join(", "));
+    let since = (number.warm_up_start_time)
+        .map(|start| format!("days counted from {}", show::time(Some(start))));
+    let parts: Vec<String> = [own, steps, since].into_iter().flatten().collect();
+    parts.join("; ")
 }
 
 async fn create(args: CreateArgs) -> anyhow::Result<()> {
@@ -141,6 +181,9 @@ async fn create(args: CreateArgs) -> anyhow::Result<()> {
         phone_number: args.number,
         display_name: args.name,
         carriers: args.carriers,
+        daily_cap: args.caps.daily_cap.unwrap_or_default(),
+        warm_up: args.caps.warm_up.unwrap_or_default(),
+        warm_up_start_time: args.caps.warm_up_start,
         ..pb::PhoneNumber::default()
     };
     let request = pb::CreatePhoneNumberRequest {
@@ -224,10 +267,19 @@ async fn update(args: UpdateArgs) -> anyhow::Result<()> {
     let mut paths = Vec::new();
     paths.extend(args.name.is_some().then(|| "display_name".to_owned()));
     paths.extend((args.carriers.is_some() || args.all_carriers).then(|| "carriers".to_owned()));
+    let caps = args.caps;
+    paths.extend(caps.daily_cap.is_some().then(|| "daily_cap".to_owned()));
+    paths.extend((caps.warm_up.is_some() || args.no_warm_up).then(|| "warm_up".to_owned()));
+    paths.extend(
+        (caps.warm_up_start.is_some() || args.no_warm_up).then(|| "warm_up_start_time".to_owned()),
+    );
     let number = pb::PhoneNumber {
         id: find::number(&client, &args.one.number).await?,
         display_name: args.name.unwrap_or_default(),
         carriers: args.carriers.unwrap_or_default(),
+        daily_cap: caps.daily_cap.unwrap_or_default(),
+        warm_up: caps.warm_up.unwrap_or_default(),
+        warm_up_start_time: caps.warm_up_start,
         ..pb::PhoneNumber::default()
     };
     let request = pb::UpdatePhoneNumberRequest {

@@ -75,6 +75,20 @@ pub fn timestamp(instant: jiff::Timestamp) -> Timestamp {
     }
 }
 
+/// A step of a warm-up, such as each in `0:20,3:50,7:200`.
+pub fn warm_up_step(text: &str) -> Result<pb::WarmUpStep, String> {
+    let step = text.split_once(':').and_then(|(from_day, daily_cap)| {
+        Some(pb::WarmUpStep {
+            from_day: from_day.parse().ok()?,
+            daily_cap: daily_cap.parse().ok()?,
+        })
+    });
+    step.ok_or_else(|| {
+        "give DAY:CAP, for example 0:20,3:50,7:200, which means 20 a day at first, 50 from day 3 on"
+            .to_owned()
+    })
+}
+
 /// Reads the name of an enum's value, with or without its prefix, in upper or lower case, with `-` or `_`.
 macro_rules! named {
     ($($(#[$doc:meta])* $read:ident: $kind:ident, $prefix:literal;)+) => {$(
@@ -102,6 +116,7 @@ named! {
     suppression_reason: SuppressionReason, "SUPPRESSION_REASON_";
     scope_kind: ScopeKind, "SCOPE_KIND_";
     consent_kind: ConsentKind, "CONSENT_KIND_";
+    sender_policy: SenderPolicy, "SENDER_POLICY_";
     /// What a report groups by.
     dimension: ReportDimension, "REPORT_DIMENSION_";
 }
@@ -136,6 +151,19 @@ mod tests {
         assert_eq!(label("a="), Ok(("a".to_owned(), String::new())));
         assert!(label("ward").is_err());
         assert!(label("=x").is_err());
+    }
+
+    #[test]
+    fn a_step_of_a_warm_up_is_a_day_and_a_cap() {
+        let step = |from_day, daily_cap| pb::WarmUpStep {
+            from_day,
+            daily_cap,
+        };
+        assert_eq!(warm_up_step("0:20"), Ok(step(0, 20)));
+        assert_eq!(warm_up_step("30:0"), Ok(step(30, 0)));
+        for text in ["", "20", ":", "3:", ":50", "3:50:7", "a:b"] {
+            assert!(warm_up_step(text).is_err(), "{text}");
+        }
     }
 
     #[test]

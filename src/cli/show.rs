@@ -175,6 +175,8 @@ short! {
     suppression_reason: SuppressionReason, "SUPPRESSION_REASON_";
     /// Of a consent.
     consent_kind: ConsentKind, "CONSENT_KIND_";
+    /// Of a use case.
+    sender_policy: SenderPolicy, "SENDER_POLICY_";
 }
 
 /// `NOT_DELIVERED`.

@@ -89,6 +89,8 @@ fn the_commands_are_those_of_the_contract() {
         "consents get",
         "consents revoke",
         "consents export",
+        "use-case pause",
+        "use-case resume",
         "migrate",
         "recover",
         "carrier",

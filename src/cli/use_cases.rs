@@ -5,7 +5,7 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 use prost_types::FieldMask;
 
-use super::client::{ClientArgs, persistently, request_id, soon};
+use super::client::{Client, ClientArgs, persistently, request_id, soon};
 use super::find::{self, Meant};
 use super::pages::{self, Paging, Shape};
 use super::{json, parse, show};
@@ -27,6 +27,10 @@ pub enum UseCaseCommand {
     Assign(AssignArgs),
     /// Take a number from a use case
     Unassign(AssignArgs),
+    /// Stop a use case's queue; what is sent for it waits
+    Pause(PauseArgs),
+    /// Let a paused use case send again
+    Resume(OneArgs),
 }
 
 #[derive(Debug, Args)]
@@ -70,6 +74,36 @@ pub struct About {
     /// Where recipients can opt out, in E.164
     #[arg(long, value_name = "NUMBER")]
     opt_out_number: Option<String>,
+    /// How a sender is chosen: area-code, main or least-recent
+    #[arg(long, value_name = "POLICY", value_parser = parse::sender_policy)]
+    sender_policy: Option<pb::SenderPolicy>,
+    /// The number that the policy main sends from, in E.164 or its id; empty takes it away
+    #[arg(long, value_name = "NUMBER")]
+    main_number: Option<String>,
+    /// Prefer the number that a recipient was last sent from, as it is by default
+    #[arg(long, conflicts_with = "no_sticky")]
+    sticky: bool,
+    /// Leave the choice to the policy alone
+    #[arg(long)]
+    no_sticky: bool,
+}
+
+impl About {
+    fn sticky(&self) -> Option<bool> {
+        match (self.sticky, self.no_sticky) {
+            (_, true) => Some(false),
+            (true, false) => Some(true),
+            (false, false) => None,
+        }
+    }
+
+    /// The id of the main number; empty where it is none.
+    async fn main_number(&self, client: &Client) -> anyhow::Result<String> {
+        match self.main_number.as_deref() {
+            None | Some("") => Ok(String::new()),
+            Some(given) => find::number(client, given).await,
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -105,7 +139,8 @@ pub struct ListArgs {
 
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("change")
-    .args(["entity", "name", "description", "purpose", "callback_number", "opt_out_number"]).multiple(true).required(true))]
+    .args(["entity", "name", "description", "purpose", "callback_number", "opt_out_number",
+        "sender_policy", "main_number", "sticky", "no_sticky"]).multiple(true).required(true))]
 pub struct UpdateArgs {
     #[command(flatten)]
     one: OneArgs,
@@ -127,6 +162,15 @@ pub struct AssignArgs {
     number: String,
 }
 
+#[derive(Debug, Args)]
+pub struct PauseArgs {
+    #[command(flatten)]
+    one: OneArgs,
+    /// Why, for those who find it paused
+    #[arg(long, default_value = "", hide_default_value = true)]
+    reason: String,
+}
+
 pub async fn run(command: UseCaseCommand) -> anyhow::Result<()> {
     match command {
         UseCaseCommand::Create(args) => create(args).await,
@@ -136,6 +180,8 @@ pub async fn run(command: UseCaseCommand) -> anyhow::Result<()> {
         UseCaseCommand::Delete(args) => delete(args).await,
         UseCaseCommand::Assign(args) => assign(args).await,
         UseCaseCommand::Unassign(args) => unassign(args).await,
+        UseCaseCommand::Pause(args) => pause(args).await,
+        UseCaseCommand::Resume(args) => resume(args).await,
     }
 }
 
@@ -158,6 +204,11 @@ fn say(is_json: bool, use_case: Option<pb::UseCase>) -> anyhow::Result<()> {
                 ("purpose", show::purpose(use_case.purpose)),
                 ("setup", use_case.setup_id.clone()),
                 ("numbers", numbers),
+                ("senders", senders(&use_case)),
+                (
+                    "paused",
+                    use_case.pause.as_ref().map(paused).unwrap_or_default(),
+                ),
                 ("call back", use_case.callback_phone_number.clone()),
                 ("opt out", use_case.opt_out_phone_number.clone()),
                 ("created", show::time(use_case.create_time)),
@@ -167,9 +218,35 @@ fn say(is_json: bool, use_case: Option<pb::UseCase>) -> anyhow::Result<()> {
     )
 }
 
+/// `sticky, then area-code`.
+fn senders(use_case: &pb::UseCase) -> String {
+    let policy = show::sender_policy(use_case.sender_policy);
+    let main = match use_case.main_phone_number_id.as_str() {
+        "" => String::new(),
+        id => format!(" (main number {id})"),
+    };
+    match use_case.sticky_sender {
+        Some(false) => format!("{policy}{main}"),
+        Some(true) | None => format!("sticky, then {policy}{main}"),
+    }
+}
+
+fn paused(pause: &pb::UseCasePause) -> String {
+    let since = show::time(pause.since);
+    match pause.reason.as_str() {
+        "" => format!("since {since}"),
+        reason => format!("since {since}: {reason}"),
+    }
+}
+
 async fn create(args: CreateArgs) -> anyhow::Result<()> {
-    let mut service = args.client.connect().await?.use_cases;
+    let client = args.client.connect().await?;
+    let main_phone_number_id = args.about.main_number(&client).await?;
+    let mut service = client.use_cases;
     let use_case = pb::UseCase {
+        sender_policy: args.about.sender_policy.map_or(0, |policy| policy as i32),
+        sticky_sender: args.about.sticky(),
+        main_phone_number_id,
         channel: args.channel as i32,
         entity_name: args.entity,
         name: args.name,
@@ -253,6 +330,9 @@ async fn update(args: UpdateArgs) -> anyhow::Result<()> {
         ("purpose", about.purpose.is_some()),
         ("callback_phone_number", about.callback_number.is_some()),
         ("opt_out_phone_number", about.opt_out_number.is_some()),
+        ("sender_policy", about.sender_policy.is_some()),
+        ("sticky_sender", about.sticky().is_some()),
+        ("main_phone_number_id", about.main_number.is_some()),
     ];
     let paths = given
         .iter()
@@ -261,6 +341,9 @@ async fn update(args: UpdateArgs) -> anyhow::Result<()> {
         .collect();
     let use_case = pb::UseCase {
         id: find::use_case(&client, &args.one.use_case, Meant::TheOnly).await?,
+        sender_policy: about.sender_policy.map_or(0, |policy| policy as i32),
+        sticky_sender: about.sticky(),
+        main_phone_number_id: about.main_number(&client).await?,
         entity_name: args.entity.unwrap_or_default(),
         name: args.name.unwrap_or_default(),
         description: about.description.unwrap_or_default(),
@@ -313,4 +396,26 @@ async fn unassign(args: AssignArgs) -> anyhow::Result<()> {
     let answer =
         persistently(async || service.unassign_phone_number(soon(request.clone())).await).await?;
     say(args.one.json, answer.into_inner().use_case)
+}
+
+async fn pause(args: PauseArgs) -> anyhow::Result<()> {
+    let client = args.one.client.connect().await?;
+    let request = pb::PauseUseCaseRequest {
+        use_case_id: find::use_case(&client, &args.one.use_case, Meant::TheOnly).await?,
+        reason: args.reason,
+    };
+    let mut service = client.use_cases;
+    let answer = persistently(async || service.pause_use_case(soon(request.clone())).await).await?;
+    say(args.one.json, answer.into_inner().use_case)
+}
+
+async fn resume(args: OneArgs) -> anyhow::Result<()> {
+    let client = args.client.connect().await?;
+    let request = pb::ResumeUseCaseRequest {
+        use_case_id: find::use_case(&client, &args.use_case, Meant::TheOnly).await?,
+    };
+    let mut service = client.use_cases;
+    let answer =
+        persistently(async || service.resume_use_case(soon(request.clone())).await).await?;
+    say(args.json, answer.into_inner().use_case)
 }

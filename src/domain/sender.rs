@@ -109,8 +109,9 @@ pub enum NoSender {
     OnlyTheRecipient,
     /// The number that it names may not send, and no other does in its place.
     MainMayNotSend,
-    /// Each that could send has reached its cap; the first one has room from then on.
-    AllCapped { frees: Time },
+    /// Each that could send has reached its cap; the first one has room from then on. `is_for_all`: whoever
+    /// the recipient is.
+    AllCapped { frees: Time, is_for_all: bool },
 }
 
 /// The voicemail that a sender is looked for.
@@ -156,7 +157,14 @@ pub fn choose(candidates: &[Candidate], wanted: Wanted<'_>) -> Result<Choice, No
             candidates: able.len(),
             capped: capped(&able),
         }),
-        (None, Some(frees)) => Err(NoSender::AllCapped { frees }),
+        (None, Some(frees)) => {
+            let named_alone = wanted.plan.policy == SenderPolicy::Main && !wanted.plan.is_sticky;
+            let mut all = candidates.iter();
+            Err(NoSender::AllCapped {
+                frees,
+                is_for_all: named_alone || all.all(|candidate| candidate.full_until.is_some()),
+            })
+        }
         (None, None) => Err(NoSender::MainMayNotSend),
     }
 }
@@ -315,7 +323,10 @@ mod tests {
         let none = [candidates[0].clone(), candidates[2].clone()];
         assert_eq!(
             chosen(&none, "+12125550100", None, SenderPlan::default()),
-            Err(NoSender::AllCapped { frees })
+            Err(NoSender::AllCapped {
+                frees,
+                is_for_all: true
+            })
         );
     }
 
@@ -340,7 +351,21 @@ mod tests {
         let both = [busy.clone(), other];
         assert_eq!(
             chosen(&both, recipient, None, named(busy.id)),
-            Err(NoSender::AllCapped { frees })
+            Err(NoSender::AllCapped {
+                frees,
+                is_for_all: false
+            })
+        );
+        let loose = SenderPlan {
+            is_sticky: false,
+            ..named(busy.id)
+        };
+        assert_eq!(
+            chosen(&both, recipient, None, loose),
+            Err(NoSender::AllCapped {
+                frees,
+                is_for_all: true
+            })
         );
         // But for the one that the recipient knows.
         assert_eq!(

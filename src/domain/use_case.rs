@@ -22,6 +22,8 @@ pub struct UseCase {
     pub senders: SenderPlan,
     /// An operator has stopped its queue.
     pub pause: Option<UseCasePause>,
+    /// All its numbers have reached their caps, so its queue waits until then.
+    pub senders_full_until: Option<Time>,
     pub create_time: Time,
     pub update_time: Time,
 }
@@ -42,6 +44,14 @@ impl UseCase {
                 "" => format!("its use case is paused since {}; it waits", pause.since),
                 reason => format!("its use case is paused: {reason}"),
             })
+    }
+
+    /// Why its voicemails wait for a sender; `None`: one may have room.
+    pub fn why_full(&self, now: Time) -> Option<String> {
+        let until = self.senders_full_until.filter(|until| *until > now)?;
+        Some(format!(
+            "each number that may send it has reached its cap of 24 hours; it is looked at again at {until}"
+        ))
     }
 }
 

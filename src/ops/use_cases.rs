@@ -75,6 +75,7 @@ pub fn create(
         opt_out_phone_number: new.opt_out_phone_number.clone(),
         senders: new.senders,
         pause: None,
+        senders_full_until: None,
         create_time: now,
         update_time: now,
     };

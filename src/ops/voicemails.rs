@@ -26,6 +26,7 @@ pub fn explained(
     registry: &Registry,
 ) -> Result<Voicemail> {
     let mut voicemail = get(tx, workspace, id)?;
+    let now = tx.now()?;
     // One that is held says so itself, and waits for an operator whatever its setup does.
     let row = tx.find_delivery(workspace, id, Lock::None)?;
     if voicemail.status == Status::Accepted && !row.is_some_and(|row| row.held) {
@@ -45,7 +46,7 @@ pub fn explained(
             Some(why) => Some(why),
             None => tx
                 .find_use_case(workspace, voicemail.use_case_id, Lock::None)?
-                .and_then(|use_case| use_case.why_waiting()),
+                .and_then(|use_case| use_case.why_waiting().or(use_case.why_full(now))),
         };
         voicemail.status_detail = why.unwrap_or(voicemail.status_detail);
     }

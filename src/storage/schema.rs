@@ -82,6 +82,7 @@ macro_rules! schema {
                 main_phone_number_id -> Nullable<$id>,
                 pause_time -> Nullable<$ts>,
                 pause_reason -> Text,
+                senders_full_until -> Nullable<$ts>,
             }
         }
 

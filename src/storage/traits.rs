@@ -185,6 +185,8 @@ pub trait UseCaseStore {
     ) -> Result<()>;
     /// Does nothing where it is not assigned.
     fn unassign_number(&mut self, use_case: UseCaseId, number: PhoneNumberId) -> Result<()>;
+    /// Notes until when its numbers have no room, where nothing is noted that is still to come.
+    fn set_senders_full(&mut self, use_case: UseCaseId, until: Time) -> Result<()>;
     /// The numbers that may send for it: assigned, active, living, and allowed with one of `carriers`.
     fn sender_candidates(
         &mut self,

@@ -218,6 +218,27 @@ fn examples() -> Vec<(ErrorReason, OpError, Repeat)> {
             },
         ),
         (
+            R::MainNumberNotAssigned,
+            OpError::MainNumberNotAssigned {
+                use_case_id: Some(use_case_id),
+                phone_number_id,
+            },
+        ),
+        (
+            R::MainNumberInactive,
+            OpError::MainNumberInactive {
+                use_case_id,
+                phone_number_id: Some(phone_number_id),
+            },
+        ),
+        (
+            R::PhoneNumberIsMain,
+            OpError::PhoneNumberIsMain {
+                use_case_id,
+                phone_number_id,
+            },
+        ),
+        (
             R::TooManyUploads,
             OpError::TooManyUploads {
                 uploads_max: 1_036,

@@ -4,15 +4,19 @@
 use std::time::Duration;
 
 use ringless::domain::failure::FailureReason;
-use ringless::domain::ids::{SetupId, UseCaseId};
+use ringless::domain::ids::{PhoneNumberId, SetupId, UseCaseId};
 use ringless::domain::status::Status;
 use ringless::domain::time::Time;
-use ringless::storage::{Page, VoicemailFilter};
+use ringless::storage::{CountedFilter, Page, VoicemailFilter};
 
 use crate::support::data::{WORKSPACE, number};
 use crate::support::{Engine, START_US, TestStore};
 
-crate::on_both_databases!(every_filter_has_its_index, the_queue_is_read_from_its_index);
+crate::on_both_databases!(
+    every_filter_has_its_index,
+    the_queue_is_read_from_its_index,
+    what_counts_is_counted_from_its_indexes,
+);
 
 const ROWS: i64 = 50_000;
 
@@ -233,6 +237,49 @@ fn sqlite_name(index: &str) -> &str {
         "voicemail_labels_pkey" => "voicemail_labels USING PRIMARY KEY",
         other => other,
     }
+}
+
+async fn what_counts_is_counted_from_its_indexes(engine: Engine) {
+    let test = TestStore::new(engine).await;
+    fill(&test);
+    // Each has been handed over once, and one in ten certainly did not leave.
+    let insert = |empty: &str| {
+        format!(
+            "INSERT INTO hand_overs (id, workspace_id, voicemail_id, carrier, request, reference, asks, create_time, recipient, sender_id, counts_time)
+               SELECT id, 1, id, 'vendor', {empty}, '', 0, create_time, recipient, sender_id, CASE WHEN request_id NOT LIKE '%0' THEN create_time END
+               FROM voicemails; ANALYZE;"
+        )
+    };
+    test.database.sql(&insert("x''"), &insert("''::bytea"));
+    let filter = CountedFilter {
+        recipient: number("+12125561007"),
+        entity_name: "e".to_owned(),
+        purpose: None,
+        since: after(ROWS / 2),
+        except: None,
+    };
+    let asked = filter.clone();
+    let sender = PhoneNumberId::from(id(3, 7));
+    let plans = test
+        .read(move |tx| tx.explain_counting(WORKSPACE, &asked, sender))
+        .await;
+    for (plan, index) in plans
+        .iter()
+        .zip(["hand_overs_by_recipient", "hand_overs_by_sender"])
+    {
+        assert!(plan.contains(index), "{index} is not in\n{plan}");
+    }
+    assert_eq!(plans.len(), 2);
+    let counted = test
+        .read(move |tx| tx.counted(WORKSPACE, &filter, 10))
+        .await;
+    assert_eq!(counted.len(), 10);
+    assert!(counted.iter().rev().is_sorted(), "{counted:?}");
+    // Every twentieth is from it, the last one being number 49,987.
+    let nth = test
+        .read(move |tx| tx.nth_counted_of_sender(sender, 3, after(0)))
+        .await;
+    assert_eq!(nth, Some(after(49_947)));
 }
 
 async fn the_queue_is_read_from_its_index(engine: Engine) {

@@ -1,4 +1,5 @@
 -- Back to hand-overs that are not counted, and use cases that are never paused.
+ALTER TABLE use_cases DROP COLUMN senders_full_until;
 ALTER TABLE use_cases DROP COLUMN pause_reason;
 ALTER TABLE use_cases DROP COLUMN pause_time;
 ALTER TABLE use_cases DROP COLUMN main_phone_number_id;

@@ -29,3 +29,5 @@ ALTER TABLE use_cases ADD COLUMN main_phone_number_id BLOB;
 -- Since when its queue is stopped; none: it is not.
 ALTER TABLE use_cases ADD COLUMN pause_time INTEGER;
 ALTER TABLE use_cases ADD COLUMN pause_reason TEXT NOT NULL DEFAULT '';
+-- All its numbers have reached their caps, so its lane is passed over until then.
+ALTER TABLE use_cases ADD COLUMN senders_full_until INTEGER;

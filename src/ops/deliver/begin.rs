@@ -7,7 +7,7 @@ use super::breaker::{Way, way};
 use super::claim::refused;
 use super::request::{hand_over_to, message};
 use super::rescue::rescue;
-use super::senders::{self, SenderVerdict, judge_sender, take_sender};
+use super::senders::{self, SenderVerdict, judge_sender, note_full, take_sender};
 use super::{Delivering, Task, gated, readiness, use_case_of};
 use crate::carrier::Message;
 use crate::domain::attempt::CarrierWords;
@@ -123,6 +123,7 @@ fn send(
     let finding = senders::finding(&sender, context.now, no_sender_wait);
     found.findings.push(finding);
     if let Some(decisive) = found.decisive() {
+        note_full(tx, &use_case, &sender, decisive)?;
         return gated::stop(tx, guard, delivery, &found, decisive, context.now);
     }
     if let SenderVerdict::Good(choice) = &sender {

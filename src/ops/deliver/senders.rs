@@ -19,6 +19,9 @@ use crate::storage::{Lock, Tx};
 
 const NONE_ACTIVE: &str =
     "its use case has no active phone number that may send it; it waits for one";
+/// A use case whose numbers have no room is looked at again after this long at most.
+const LOOK_AGAIN_MAX: Duration = Duration::from_secs(60);
+
 const MAIN_MAY_NOT_SEND: &str = "its use case's main number is not assigned, not active, or not allowed with a carrier of the setup; it waits for it";
 const SENDER_IS_GONE: &str =
     "the number that it was first sent from is deleted, and it is sent from no other; it waits";
@@ -31,8 +34,12 @@ pub enum SenderVerdict {
     /// This number. Where it has a cap there is room for one more, and nobody else takes it until the unit
     /// of work ends.
     Good(Choice),
-    /// None may before `until`.
-    Wait { until: Time, why: String },
+    /// None may before `until`. `is_for_all`: so it is for everything that waits in its use case.
+    Wait {
+        until: Time,
+        why: String,
+        is_for_all: bool,
+    },
     /// The use case has no assigned, active number that may.
     NoneActive,
 }
@@ -104,9 +111,11 @@ pub fn choose_now(
         Err(NoSender::MainMayNotSend) => SenderVerdict::Wait {
             until: now.plus(asked.wait),
             why: MAIN_MAY_NOT_SEND.to_owned(),
+            is_for_all: false,
         },
-        Err(NoSender::AllCapped { frees }) => SenderVerdict::Wait {
+        Err(NoSender::AllCapped { frees, is_for_all }) => SenderVerdict::Wait {
             until: frees,
+            is_for_all,
             why: format!(
                 "each number that may send it has reached its cap of 24 hours; the first one has room again at {frees}"
             ),
@@ -128,8 +137,17 @@ pub fn finding(verdict: &SenderVerdict, now: Time, no_sender_wait: Duration) -> 
                 capped => finding.input("of these at their cap", capped),
             }
         }
-        SenderVerdict::Wait { until, why } => {
-            Finding::new(gate, Verdict::Hold { until: *until }, why.clone())
+        SenderVerdict::Wait {
+            until,
+            why,
+            is_for_all,
+        } => {
+            // A cap can be raised, and a place given back.
+            let until = match is_for_all {
+                true => (*until).min(now.plus(LOOK_AGAIN_MAX)),
+                false => *until,
+            };
+            Finding::new(gate, Verdict::Hold { until }, why.clone())
         }
         SenderVerdict::NoneActive => {
             let until = now.plus(no_sender_wait);
@@ -150,6 +168,7 @@ fn judge_fixed(
         return Ok(SenderVerdict::Wait {
             until: now.plus(delivering.rules.no_sender_wait),
             why: SENDER_IS_GONE.to_owned(),
+            is_for_all: false,
         });
     };
     let mut candidate = number.candidate(now);
@@ -157,6 +176,7 @@ fn judge_fixed(
     match candidate.full_until {
         Some(until) => Ok(SenderVerdict::Wait {
             until,
+            is_for_all: false,
             why: format!(
                 "the number that it was first sent from has reached its cap of 24 hours; it has room again at {until}"
             ),
@@ -186,6 +206,7 @@ fn take_place(tx: &mut dyn Tx, choice: Choice) -> Result<SenderVerdict> {
         Some(_) => SenderVerdict::Wait {
             until: now,
             why: PLACE_TAKEN.to_owned(),
+            is_for_all: false,
         },
     })
 }
@@ -198,6 +219,24 @@ fn full_until(tx: &mut dyn Tx, candidate: &Candidate, now: Time) -> Result<Optio
     let last = tx.nth_counted_of_sender(candidate.id, cap, now.minus(WINDOW))?;
     let frees = last.map(|used| used.plus(WINDOW));
     Ok(frees.map(|frees| candidate.cap_until.map_or(frees, |other| other.min(frees))))
+}
+
+/// Where all that waits in its use case waits for a sender too, the use case's lane is passed over, so
+/// that a queue of any length is not written again and again.
+pub(super) fn note_full(
+    tx: &mut dyn Tx,
+    use_case: &UseCase,
+    sender: &SenderVerdict,
+    decisive: &Finding,
+) -> Result<()> {
+    match (sender, decisive.verdict) {
+        (SenderVerdict::Wait { is_for_all: true, .. }, Verdict::Hold { until })
+            if decisive.gate == Gate::Sender =>
+        {
+            Ok(tx.set_senders_full(use_case.id, until)?)
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Writes the sender down where it is another than before.

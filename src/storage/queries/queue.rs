@@ -102,7 +102,7 @@ const LANES: &str = "
         FROM lane WHERE lane.use_case_id IS NOT NULL AND lane.n < $2
     )
     SELECT lane.use_case_id, use_cases.workspace_id, use_cases.setup_id,
-           use_cases.pause_time IS NOT NULL AS is_paused, (
+           use_cases.pause_time IS NOT NULL AS is_paused, use_cases.senders_full_until, (
         SELECT v.next_time FROM voicemails v
         WHERE v.status = 1 AND v.next_time IS NOT NULL AND v.use_case_id = lane.use_case_id
         ORDER BY v.next_time LIMIT 1
@@ -121,6 +121,8 @@ struct LaneRow {
     #[diesel(sql_type = Bool)]
     is_paused: bool,
     #[diesel(sql_type = diesel::sql_types::Nullable<TsSql>)]
+    senders_full_until: Option<Ts>,
+    #[diesel(sql_type = diesel::sql_types::Nullable<TsSql>)]
     next_time: Option<Ts>,
 }
 
@@ -132,11 +134,15 @@ impl QueueStore for Session<'_> {
             .bind::<BigInt, _>(limit)
             .load(self.conn)?;
         let lane = |row: LaneRow| {
+            let next_time = row.next_time?;
             Some(Lane {
                 workspace_id: WorkspaceId(row.workspace_id),
                 use_case_id: row.use_case_id.into(),
                 setup_id: row.setup_id.into(),
-                next_time: row.next_time?.0,
+                next_time: row
+                    .senders_full_until
+                    .map_or(next_time, |full| full.max(next_time))
+                    .0,
                 is_paused: row.is_paused,
             })
         };

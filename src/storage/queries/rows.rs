@@ -199,6 +199,7 @@ pub struct UseCaseRow {
     pub main_phone_number_id: Option<Id>,
     pub pause_time: Option<Ts>,
     pub pause_reason: String,
+    pub senders_full_until: Option<Ts>,
 }
 
 impl UseCaseRow {
@@ -224,6 +225,7 @@ impl UseCaseRow {
             pause_reason: (use_case.pause.as_ref())
                 .map(|pause| pause.reason.clone())
                 .unwrap_or_default(),
+            senders_full_until: use_case.senders_full_until.map(Ts),
         }
     }
 
@@ -260,6 +262,7 @@ impl UseCaseRow {
                 main: self.main_phone_number_id.map(Into::into),
             },
             pause,
+            senders_full_until: self.senders_full_until.map(|t| t.0),
             create_time: self.create_time.0,
             update_time: self.update_time.0,
         })

@@ -130,6 +130,18 @@ impl UseCaseStore for Session<'_> {
         Ok(())
     }
 
+    fn set_senders_full(&mut self, use_case: UseCaseId, until: Time) -> Result<()> {
+        let now = self.now()?;
+        let is_past = use_cases::senders_full_until
+            .is_null()
+            .or(use_cases::senders_full_until.le(Some(Ts(now))));
+        diesel::update(use_cases::table.find(Id::from(use_case)))
+            .filter(is_past)
+            .set(use_cases::senders_full_until.eq(Some(Ts(until))))
+            .execute(self.conn)?;
+        Ok(())
+    }
+
     fn sender_candidates(
         &mut self,
         use_case: UseCaseId,
