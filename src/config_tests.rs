@@ -248,7 +248,7 @@ fn a_named_table_takes_the_place_of_the_embedded_one() {
         std::fs::write(&path, text).expect("writable");
         let text = format!("[tables]\nholidays = '{}'", path.display());
         let file = FileConfig::parse(&text).expect("TOML");
-        Config::build(Overrides::default(), file).map(|config| config.tables.version())
+        Config::build(Overrides::default(), file).map(|config| config.gates.tables.version())
     };
     let head = "version = 'ours'\nsource = 'us'\ndate = '2026-01-01'";
     let version = with(head).expect("a table");

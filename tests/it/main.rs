@@ -17,6 +17,7 @@ mod delivery_steps;
 mod failing_carriers;
 mod failover;
 mod fair_queue;
+mod gates;
 mod grpc_audio;
 mod grpc_errors;
 mod grpc_lists;
