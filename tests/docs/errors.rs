@@ -126,6 +126,12 @@ fn examples() -> Vec<(ErrorReason, OpError, Repeat)> {
             OpError::NotFound(Resource::Audio, uuid(AUDIO)),
         ),
         (
+            R::BatchNotFound,
+            OpError::BatchNotFound {
+                batch_id: "flu-shots-2026-11".to_owned(),
+            },
+        ),
+        (
             R::UseCaseExists,
             OpError::UseCaseExists {
                 entity_name: "Elm Street Clinic".to_owned(),
@@ -205,6 +211,19 @@ fn examples() -> Vec<(ErrorReason, OpError, Repeat)> {
             OpError::HealthInformationForbidden {
                 setup_id,
                 carriers: "voicedrop".to_owned(),
+            },
+        ),
+        (
+            R::BatchIdReused,
+            OpError::BatchIdReused {
+                batch_id: "flu-shots-2026-11".to_owned(),
+            },
+        ),
+        (
+            R::NotUpdatable,
+            OpError::NotUpdatable {
+                voicemail_id,
+                status: Status::Sent,
             },
         ),
         (

@@ -7,7 +7,9 @@ mod support;
 mod vendors;
 
 mod audio_links;
+mod batch;
 mod caller_connections;
+mod cancel_voicemails;
 mod database_trouble;
 mod delivery_in_doubt;
 mod delivery_late;
@@ -30,6 +32,7 @@ mod recovery;
 mod serving;
 mod store_audio;
 mod store_conformance;
+mod update_voicemail;
 mod vendors_accounts;
 mod vendors_deliver;
 mod vendors_doubt;

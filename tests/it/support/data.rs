@@ -48,7 +48,7 @@ pub struct Scene {
     pub use_case_id: UseCaseId,
     pub number_ids: Vec<PhoneNumberId>,
     pub rules: Rules,
-    queue: Arc<QueueGauge>,
+    pub queue: Arc<QueueGauge>,
 }
 
 /// The senders of a scene.
@@ -88,23 +88,34 @@ impl Scene {
     }
 
     pub async fn try_accept(&self, draft: Draft, seed: u64) -> Result<Accepted, OpError> {
+        self.accepting(move |tx, accepting| {
+            let bytes = mp3(seed);
+            let walked = audio::judge(&bytes)?;
+            let input = AudioInput::New {
+                audio: ringless::ops::audio::describe(&walked),
+                bytes,
+            };
+            accept(tx, &draft, &input, accepting)
+        })
+        .await
+    }
+
+    /// A unit of work with what accepting needs.
+    pub async fn accepting<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut dyn Tx, &Accepting<'_>) -> Result<T, OpError> + Send + 'static,
+    ) -> Result<T, OpError> {
         let (registry, queue) = (self.registry.clone(), self.queue.clone());
         self.test
             .store
             .write(move |tx| {
-                let bytes = mp3(seed);
-                let walked = audio::judge(&bytes)?;
-                let input = AudioInput::New {
-                    audio: ringless::ops::audio::describe(&walked),
-                    bytes,
-                };
                 let accepting = Accepting {
                     workspace: WORKSPACE,
                     registry: &registry,
                     queue: &queue,
                     expire_after: Duration::from_secs(72 * 3_600),
                 };
-                accept(tx, &draft, &input, &accepting)
+                work(tx, &accepting)
             })
             .await
     }
