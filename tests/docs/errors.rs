@@ -10,7 +10,7 @@ use ringless::domain::names::check_name;
 use ringless::domain::phone::PhoneRules;
 use ringless::domain::status::Status;
 use ringless::domain::telephony::SetupStatus;
-use ringless::domain::use_case::Channel;
+use ringless::domain::use_case::{Channel, Purpose};
 use ringless::grpc::{DOMAIN, Repeat, pb::ErrorReason, to_status};
 use ringless::ops::error::{OpError, Resource, Violation};
 use ringless::storage;
@@ -128,6 +128,12 @@ fn examples() -> Vec<(ErrorReason, OpError, Repeat)> {
             OpError::NotFound(Resource::Audio, uuid(AUDIO)),
         ),
         (
+            R::BatchNotFound,
+            OpError::BatchNotFound {
+                batch_id: "flu-shots-2026-11".to_owned(),
+            },
+        ),
+        (
             R::SuppressionNotFound,
             OpError::NotFound(Resource::Suppression, uuid(SUPPRESSION)),
         ),
@@ -215,6 +221,26 @@ fn examples() -> Vec<(ErrorReason, OpError, Repeat)> {
             OpError::HealthInformationForbidden {
                 setup_id,
                 carriers: "voicedrop".to_owned(),
+            },
+        ),
+        (
+            R::PurposeNotChosen,
+            OpError::PurposeNotChosen {
+                setup_id,
+                purpose: Purpose::Healthcare,
+            },
+        ),
+        (
+            R::BatchIdReused,
+            OpError::BatchIdReused {
+                batch_id: "flu-shots-2026-11".to_owned(),
+            },
+        ),
+        (
+            R::NotUpdatable,
+            OpError::NotUpdatable {
+                voicemail_id,
+                status: Status::Sent,
             },
         ),
         (

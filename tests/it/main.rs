@@ -7,7 +7,9 @@ mod support;
 mod vendors;
 
 mod audio_links;
+mod batch;
 mod caller_connections;
+mod cancel_voicemails;
 mod consents;
 mod counting;
 mod database_trouble;
@@ -38,6 +40,7 @@ mod store_audio;
 mod store_conformance;
 mod suppression_calls;
 mod suppressions;
+mod update_voicemail;
 mod vendors_accounts;
 mod vendors_deliver;
 mod vendors_doubt;

@@ -59,7 +59,7 @@ pub struct Scene {
     pub number_ids: Vec<PhoneNumberId>,
     pub rules: Rules,
     pub gates: Arc<gate::Rules>,
-    queue: Arc<QueueGauge>,
+    pub queue: Arc<QueueGauge>,
 }
 
 /// The senders of a scene.
@@ -102,17 +102,28 @@ impl Scene {
     }
 
     pub async fn try_accept(&self, draft: Draft, seed: u64) -> Result<Accepted, OpError> {
+        self.accepting(move |tx, accepting| {
+            let bytes = mp3(seed);
+            let walked = audio::judge(&bytes)?;
+            let input = AudioInput::New {
+                audio: ringless::ops::audio::describe(&walked),
+                bytes,
+            };
+            accept(tx, &draft, &input, accepting)
+        })
+        .await
+    }
+
+    /// A unit of work with what accepting needs.
+    pub async fn accepting<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut dyn Tx, &Accepting<'_>) -> Result<T, OpError> + Send + 'static,
+    ) -> Result<T, OpError> {
         let (registry, queue) = (self.registry.clone(), self.queue.clone());
         let gates = self.gates.clone();
         self.test
             .store
             .write(move |tx| {
-                let bytes = mp3(seed);
-                let walked = audio::judge(&bytes)?;
-                let input = AudioInput::New {
-                    audio: ringless::ops::audio::describe(&walked),
-                    bytes,
-                };
                 let accepting = Accepting {
                     workspace: WORKSPACE,
                     registry: &registry,
@@ -120,7 +131,7 @@ impl Scene {
                     queue: &queue,
                     expire_after: Duration::from_secs(72 * 3_600),
                 };
-                accept(tx, &draft, &input, &accepting)
+                work(tx, &accepting)
             })
             .await
     }
