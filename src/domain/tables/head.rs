@@ -133,7 +133,7 @@ pub fn check_size(text: &str) -> Result<(), TableFault> {
 pub fn toml_fault(text: &str, error: &toml::de::Error) -> String {
     let line = error
         .span()
-        .map(|span| text[..span.start.min(text.len())].lines().count().max(1));
+        .map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
     let at = line
         .map(|line| format!("line {line}: "))
         .unwrap_or_default();

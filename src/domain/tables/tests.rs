@@ -264,7 +264,7 @@ fn a_fault_of_send_hours_names_its_key_and_what_is_allowed() {
         ),
         (
             state("saturday = 'none'"),
-            "line 10: unknown field `saturday`",
+            "line 9: unknown field `saturday`",
         ),
         (
             format!("{federal}[states.Florida]\nsource = 'x'"),
