@@ -15,7 +15,7 @@ use crate::domain::time::Time;
 use crate::intake::{CHUNK_BYTES_MAX, IDLE_MAX, Line, Lines, Meter};
 use crate::ops::error::{OpError, Result, Violation};
 use crate::ops::suppressions::import::{
-    BATCH_LINES_MAX, Columns, Defaults, LINE_BYTES_MAX, fields,
+    BATCH_LINES_MAX, Columns, Defaults, LINE_BYTES_MAX, LineCutter,
 };
 use crate::ops::suppressions::{self, Added, NewSuppression};
 use pb::import_suppressions_request::Payload;
@@ -290,8 +290,9 @@ impl LineReader {
             good: Vec::with_capacity(batch.len()),
             bad: Vec::new(),
         };
+        let mut cutter = LineCutter::new();
         for (number, line) in batch {
-            match self.read(&line) {
+            match self.read(&mut cutter, &line) {
                 Ok(new) => read.good.push(new),
                 Err(problem) => read.bad.push((number, problem)),
             }
@@ -299,12 +300,21 @@ impl LineReader {
         read
     }
 
-    fn read(&self, line: &Line) -> std::result::Result<NewSuppression, String> {
+    fn read(
+        &self,
+        cutter: &mut LineCutter,
+        line: &Line,
+    ) -> std::result::Result<NewSuppression, String> {
         let Line::Whole(bytes) = line else {
             return Err(format!("it has more than {LINE_BYTES_MAX} bytes"));
         };
         let columns = self.columns.as_ref().ok_or("there is no header row")?;
-        columns.read(&fields(bytes)?, &self.defaults, &self.rules, self.now)
+        columns.read(
+            &cutter.fields(bytes)?,
+            &self.defaults,
+            &self.rules,
+            self.now,
+        )
     }
 }
 
@@ -316,7 +326,8 @@ fn read_header(line: Line, names: &[String; 4]) -> Result<Columns> {
         )));
     };
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
-    let header = fields(bytes).map_err(|why| bad_header(&format!("the header row: {why}")))?;
+    let header = LineCutter::new().fields(bytes);
+    let header = header.map_err(|why| bad_header(&format!("the header row: {why}")))?;
     Columns::find(&header, names).map_err(|why| bad_header(&why))
 }
 

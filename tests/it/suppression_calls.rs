@@ -412,6 +412,8 @@ async fn an_import_reads_every_line_however_the_file_is_cut(engine: Engine) {
         for ((line, problem), (wanted, part)) in told.bad.iter().zip(&bad) {
             assert_eq!(*line as usize, *wanted);
             assert!(problem.contains(part), "{line}: {problem}");
+            // The example of a good number stands there on purpose.
+            let problem = problem.replace("+12125550123 (without", "(without");
             assert!(!problem.contains("55501"), "{line}: {problem}");
         }
     }

@@ -1,8 +1,6 @@
 //! A CSV file of numbers to suppress: its columns, and what each line asks for. What is said of a bad
 //! line never repeats what stands in it, which may be a number.
 
-use std::sync::LazyLock;
-
 use csv_core::{ReadRecordResult, Reader};
 
 use super::NewSuppression;
@@ -139,42 +137,52 @@ fn time(text: &str) -> Option<Time> {
     Some(Time::from_micros(start.timestamp().as_microsecond()))
 }
 
-/// At the beginning of a line. Its table takes longer to make than a line to read.
-static READER: LazyLock<Reader> = LazyLock::new(Reader::new);
+/// Cuts lines into fields (RFC 4180). A line holds no line end; an open quote ends with it, so that it costs
+/// this line and none of those behind it.
+#[derive(Debug)]
+pub struct LineCutter {
+    /// Its table takes longer to make than a line to read.
+    reader: Reader,
+}
 
-/// The fields of one line (RFC 4180), which holds no line end; an open quote ends with it, so that it costs this
-/// line and none of those behind it.
-pub fn fields(line: &[u8]) -> Result<Vec<String>, String> {
-    let text = std::str::from_utf8(line).map_err(|_| "it is no UTF-8".to_owned())?;
-    let mut reader = READER.clone();
-    // No field is longer than the line; each has an end.
-    let mut output = vec![0; line.len() + 1];
-    let mut ends = [0; COLUMNS_MAX + 1];
-    let (first, read, written, count) = reader.read_record(text.as_bytes(), &mut output, &mut ends);
-    let (rest, ends_left) = (&text.as_bytes()[read..], &mut ends[count..]);
-    let (last, _, more, more_count) = match first {
-        ReadRecordResult::InputEmpty => {
-            reader.read_record(b"\n", &mut output[written..], ends_left)
+impl LineCutter {
+    pub fn new() -> LineCutter {
+        LineCutter {
+            reader: Reader::new(),
         }
-        other => (other, 0, 0, 0),
-    };
-    let count = count + more_count;
-    match last {
-        ReadRecordResult::Record if rest.is_empty() && count <= COLUMNS_MAX => {}
-        ReadRecordResult::InputEmpty | ReadRecordResult::OutputFull => {
-            return Err("a quote is opened and not closed".to_owned());
+    }
+
+    pub fn fields(&mut self, line: &[u8]) -> Result<Vec<String>, String> {
+        let text = std::str::from_utf8(line).map_err(|_| "it is no UTF-8".to_owned())?;
+        let input = format!("{text}\n");
+        // No field is longer than the line; each has an end.
+        let mut output = vec![0; input.len()];
+        let mut ends = [0; COLUMNS_MAX + 1];
+        self.reader.reset();
+        let (result, _, _, count) =
+            (self.reader).read_record(input.as_bytes(), &mut output, &mut ends);
+        match result {
+            ReadRecordResult::Record if count <= COLUMNS_MAX => {}
+            ReadRecordResult::Record | ReadRecordResult::OutputEndsFull => {
+                return Err(format!("it has more than {COLUMNS_MAX} fields"));
+            }
+            _ => return Err("a quote is opened and not closed".to_owned()),
         }
-        _ => return Err(format!("it has more than {COLUMNS_MAX} fields")),
+        let mut start = 0;
+        let mut fields = Vec::with_capacity(count);
+        for end in &ends[..count] {
+            // Cut at characters of one byte each, so it stays UTF-8.
+            fields.push(String::from_utf8_lossy(&output[start..*end]).into_owned());
+            start = *end;
+        }
+        Ok(fields)
     }
-    let mut start = 0;
-    let mut fields = Vec::with_capacity(count);
-    for end in &ends[..count] {
-        let end = (*end).min(written + more);
-        // Cut at characters that are one byte each, so it stays UTF-8.
-        fields.push(String::from_utf8_lossy(&output[start..end]).into_owned());
-        start = end;
+}
+
+impl Default for LineCutter {
+    fn default() -> Self {
+        LineCutter::new()
     }
-    Ok(fields)
 }
 
 #[cfg(test)]

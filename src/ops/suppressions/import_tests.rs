@@ -9,6 +9,13 @@ fn default_names() -> [String; 4] {
     texts(COLUMN_NAMES)
 }
 
+fn fields(line: &[u8]) -> Result<Vec<String>, String> {
+    // As if it came behind another line, whose quote is open.
+    let mut cutter = LineCutter::new();
+    assert!(cutter.fields(b"x,\"").is_err());
+    cutter.fields(line)
+}
+
 fn defaults() -> Defaults {
     Defaults {
         scope: Scope::Workspace,
