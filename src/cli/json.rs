@@ -161,6 +161,17 @@ pub fn voicemail(voicemail: &pb::Voicemail) -> Json {
         .time("due_time", voicemail.due_time)
         .time("sent_time", voicemail.sent_time)
         .time("end_time", voicemail.end_time)
+        .text("batch_id", &voicemail.batch_id)
+        .done()
+}
+
+/// What CancelVoicemails did.
+pub fn cancelled(done: &pb::CancelVoicemailsResponse) -> Json {
+    Fields::default()
+        .int64("cancelled_count", done.cancelled_count)
+        .int64("too_late_count", done.too_late_count)
+        .int64("ended_count", done.ended_count)
+        .flag("complete", done.complete)
         .done()
 }
 

@@ -11,6 +11,8 @@
 //! - the rest: one file per command or group of commands
 
 mod audio;
+mod batch;
+mod cancel;
 mod carriers;
 mod client;
 mod demo;
@@ -27,6 +29,7 @@ mod send;
 mod serve;
 mod setups;
 mod show;
+mod update;
 mod use_cases;
 mod voicemails;
 
@@ -62,12 +65,16 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Send an MP3 as a voicemail
     Send(send::SendArgs),
+    /// Send an MP3 to everybody in a CSV file
+    Batch(batch::BatchArgs),
     /// List voicemails, newest first
     List(voicemails::ListArgs),
     /// Show one voicemail with every attempt
     Get(voicemails::GetArgs),
-    /// Take a voicemail back that has not left yet
-    Cancel(voicemails::CancelArgs),
+    /// Change when a voicemail leaves and expires that still waits
+    Update(update::UpdateArgs),
+    /// Take voicemails back that have not left yet
+    Cancel(cancel::CancelArgs),
     /// Count voicemails by how they ended
     Report(report::ReportArgs),
     /// Store audio, and fetch it back
@@ -111,12 +118,14 @@ impl Cli {
 pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let done = match cli.command {
         Command::Send(args) => return send::run(args).await,
+        Command::Batch(args) => return batch::run(args).await,
         Command::Serve(args) => return serve::run(args).await,
         Command::Carrier(command) => return carriers::run(command).await,
         Command::Demo(args) => demo::run(args).await,
         Command::List(args) => voicemails::list(args).await,
         Command::Get(args) => voicemails::get(args).await,
-        Command::Cancel(args) => voicemails::cancel(args).await,
+        Command::Update(args) => update::run(args).await,
+        Command::Cancel(args) => cancel::run(args).await,
         Command::Report(args) => report::run(args).await,
         Command::Audio(command) => audio::run(command).await,
         Command::Setup(command) => setups::run(command).await,
