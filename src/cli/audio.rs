@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use prost::bytes::Bytes;
 use sha2::{Digest, Sha256};
 
-use super::client::{ClientArgs, in_time, persistently, soon};
+use super::client::{Client, ClientArgs, in_time, persistently, soon};
 use super::failure::Usage;
 use super::{json, show};
 use crate::domain::hex;
@@ -79,9 +79,14 @@ pub async fn run(command: AudioCommand) -> anyhow::Result<()> {
 
 async fn upload(args: UploadArgs) -> anyhow::Result<()> {
     let bytes = read(&args.file)?;
-    let mut service = args.client.connect().await?.voicemails;
+    let audio = store(&args.client.connect().await?, bytes).await?;
+    show::say_one(args.json, || json::audio(&audio), || show::audio(&audio))
+}
+
+/// Uploads an MP3. Safe to repeat: the same bytes are the same audio.
+pub async fn store(client: &Client, bytes: Bytes) -> anyhow::Result<pb::Audio> {
+    let mut service = client.voicemails.clone();
     let bar = progress(&bytes);
-    // Safe to repeat: the same bytes are the same audio.
     let answer = persistently(async || {
         let metadata = pb::UploadAudioRequest {
             payload: Some(Payload::Metadata(pb::UploadAudioMetadata {})),
@@ -98,8 +103,7 @@ async fn upload(args: UploadArgs) -> anyhow::Result<()> {
     })
     .await;
     bar.finish_and_clear();
-    let audio = answer?.into_inner().audio.unwrap_or_default();
-    show::say_one(args.json, || json::audio(&audio), || show::audio(&audio))
+    Ok(answer?.into_inner().audio.unwrap_or_default())
 }
 
 async fn get(args: GetArgs) -> anyhow::Result<()> {

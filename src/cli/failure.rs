@@ -212,7 +212,7 @@ fn hint(details: &ErrorDetails) -> Option<String> {
                 get("use_case_id")
             )
         }
-        "NOT_CANCELLABLE" => format!(
+        "NOT_CANCELLABLE" | "NOT_UPDATABLE" => format!(
             "`ringless get {}` shows where it stands",
             get("voicemail_id")
         ),

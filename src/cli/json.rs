@@ -166,6 +166,7 @@ pub fn voicemail(voicemail: &pb::Voicemail) -> Json {
         .text("postal_code", &voicemail.postal_code)
         .put("hold", voicemail.hold.as_ref().map(hold))
         .put("gate_checks", list(&voicemail.gate_checks, gate_check))
+        .text("batch_id", &voicemail.batch_id)
         .done()
 }
 
@@ -229,6 +230,16 @@ pub fn checked(checked: &pb::CheckRecipientResponse) -> Json {
         .put("findings", list(&checked.findings, finding))
         .time("hold_until", checked.hold_until)
         .text("rules_version", &checked.rules_version)
+        .done()
+}
+
+/// What CancelVoicemails did.
+pub fn cancelled(done: &pb::CancelVoicemailsResponse) -> Json {
+    Fields::default()
+        .int64("cancelled_count", done.cancelled_count)
+        .int64("too_late_count", done.too_late_count)
+        .int64("ended_count", done.ended_count)
+        .flag("complete", done.complete)
         .done()
 }
 

@@ -11,6 +11,8 @@
 //! - the rest: one file per command or group of commands
 
 mod audio;
+mod batch;
+mod cancel;
 mod carriers;
 mod check;
 mod client;
@@ -33,6 +35,7 @@ mod setups;
 mod show;
 mod suppressions;
 mod timeline;
+mod update;
 mod use_cases;
 mod voicemails;
 
@@ -68,12 +71,16 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Send an MP3 as a voicemail
     Send(send::SendArgs),
+    /// Send an MP3 to everybody in a CSV file
+    Batch(batch::BatchArgs),
     /// List voicemails, newest first
     List(voicemails::ListArgs),
     /// Show one voicemail's whole way: what the gates said, every attempt, and how it ended
     Get(voicemails::GetArgs),
-    /// Take a voicemail back that has not left yet
-    Cancel(voicemails::CancelArgs),
+    /// Change when a voicemail leaves and expires that still waits
+    Update(update::UpdateArgs),
+    /// Take voicemails back that have not left yet
+    Cancel(cancel::CancelArgs),
     /// Say what every gate would say of a voicemail, without sending it
     Check(check::CheckArgs),
     /// Count voicemails by how they ended
@@ -125,13 +132,15 @@ impl Cli {
 pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let done = match cli.command {
         Command::Send(args) => return send::run(args).await,
+        Command::Batch(args) => return batch::run(args).await,
         Command::Serve(args) => return serve::run(args).await,
         Command::Carrier(command) => return carriers::run(command).await,
         Command::Suppressions(command) => return suppressions::run(command).await,
         Command::Demo(args) => demo::run(args).await,
         Command::List(args) => voicemails::list(args).await,
         Command::Get(args) => voicemails::get(args).await,
-        Command::Cancel(args) => voicemails::cancel(args).await,
+        Command::Update(args) => update::run(args).await,
+        Command::Cancel(args) => cancel::run(args).await,
         Command::Check(args) => check::run(args).await,
         Command::Report(args) => report::run(args).await,
         Command::Audio(command) => audio::run(command).await,

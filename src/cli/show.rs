@@ -247,6 +247,7 @@ pub fn voicemail(voicemail: &pb::Voicemail) -> String {
         ),
         ("labels", labels.join(" ")),
         ("request id", voicemail.request_id.clone()),
+        ("batch", voicemail.batch_id.clone()),
         ("created", time(voicemail.create_time)),
         ("scheduled", time(voicemail.schedule_time)),
         ("due", time(voicemail.due_time)),

@@ -1,4 +1,4 @@
-//! `list`, `get`, `cancel`: looking at voicemails, and taking one back.
+//! `list`, `get`: looking at voicemails.
 
 use std::collections::BTreeMap;
 
@@ -47,6 +47,9 @@ pub struct Filters {
     /// Sent with this request id
     #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
     request_id: String,
+    /// Made by this batch
+    #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
+    batch: String,
     /// With this label; may be given several times
     #[arg(long, value_name = "KEY=VALUE", value_parser = parse::label)]
     label: Vec<(String, String)>,
@@ -80,6 +83,7 @@ impl Filters {
             end_time_from: self.ended_from,
             end_time_to: self.ended_to,
             update_time_from: self.updated_from,
+            batch_id: self.batch,
             ..pb::ListVoicemailsRequest::default()
         })
     }
@@ -99,6 +103,7 @@ impl Filters {
             end_time_from: same.end_time_from,
             end_time_to: same.end_time_to,
             update_time_from: same.update_time_from,
+            batch_id: same.batch_id,
             ..pb::GetDeliveryReportRequest::default()
         })
     }
@@ -203,38 +208,6 @@ pub async fn get(args: GetArgs) -> anyhow::Result<()> {
         args.json,
         || json::voicemail(&voicemail),
         || show::voicemail(&voicemail),
-    )
-}
-
-#[derive(Debug, Args)]
-pub struct CancelArgs {
-    #[command(flatten)]
-    client: ClientArgs,
-    /// The voicemail's id
-    id: String,
-    /// Print the voicemail as JSON
-    #[arg(long)]
-    json: bool,
-}
-
-pub async fn cancel(args: CancelArgs) -> anyhow::Result<()> {
-    let mut service = args.client.connect().await?.voicemails;
-    let request = pb::CancelVoicemailRequest {
-        voicemail_id: args.id,
-    };
-    let answer =
-        persistently(async || service.cancel_voicemail(soon(request.clone())).await).await?;
-    let voicemail = answer.into_inner().voicemail.unwrap_or_default();
-    show::say_one(
-        args.json,
-        || json::voicemail(&voicemail),
-        || {
-            format!(
-                "{} is {}",
-                voicemail.id,
-                show::status_and_reason(&voicemail)
-            )
-        },
     )
 }
 

@@ -39,9 +39,8 @@ pub fn plan_text((line,): PlanLine) -> String {
     line
 }
 
-/// The texts of the JSON list that is bound first, as the rows of `wanted`: any number of them with
-/// one statement.
-pub const TEXTS: &str = "json_array_elements_text(CAST($1 AS json)) AS wanted (value)";
+/// The texts of the JSON list that is bound first, as rows: any number of them with one statement.
+pub const TEXTS: &str = "SELECT value FROM json_array_elements_text(CAST($1 AS json))";
 
 super::schema::schema!(Uuid, Timestamptz);
 

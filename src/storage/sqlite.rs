@@ -39,9 +39,9 @@ pub fn plan_text((_, _, _, line): PlanLine) -> String {
     line
 }
 
-/// The texts of the JSON list that is bound first, as the rows of `wanted`: any number of them with
-/// one statement.
-pub const TEXTS: &str = "json_each($1) AS wanted";
+/// The texts of the JSON list that is bound first, as rows: any number of them with one statement. It has
+/// to stand before all else that is bound, because SQLite counts parameters as they come.
+pub const TEXTS: &str = "SELECT value FROM json_each($1)";
 
 super::schema::schema!(Binary, BigInt);
 

@@ -16,6 +16,8 @@ crate::on_both_databases!(
     every_filter_has_its_index,
     the_queue_is_read_from_its_index,
     what_counts_is_counted_from_its_indexes,
+    what_is_scheduled_costs_the_due_ones_nothing,
+    the_last_senders_are_found_by_their_recipients,
 );
 
 const ROWS: i64 = 50_000;
@@ -53,7 +55,11 @@ fn fill(test: &TestStore) {
                  '', {no}, {audio1}, '{{}}', 'r' || n, {hash}, {t}, {t_updated}, {t_expires}, {t},
                  CASE WHEN n % 200 <> 0 THEN {t_ended} END, CASE WHEN n % 200 = 0 THEN {t} END, {no}, 0, 0, '' FROM {all};
              INSERT INTO voicemail_labels (workspace_id, key, value, create_time, voicemail_id)
-               SELECT 1, 'ward', 'w' || (n % 500), {t}, {voicemail} FROM {all};",
+               SELECT 1, 'ward', 'w' || (n % 500), {t}, {voicemail} FROM {all};
+             INSERT INTO batches (workspace_id, batch_id, content_hash, use_case_id, audio_id, recipient_count, create_time)
+               SELECT 1, 'b' || n, {hash}, {case}, {audio1}, 1000, {t0} FROM {fifty};
+             INSERT INTO batch_members (workspace_id, batch_id, number, voicemail_id)
+               SELECT 1, 'b' || (n / 1000), n % 1000, {voicemail} FROM {all};",
             setup = id(1, "n"),
             case = id(2, "n"),
             setup_of_case = id(1, "n % 25"),
@@ -191,6 +197,13 @@ async fn every_filter_has_its_index(engine: Engine) {
             },
         ),
         (
+            "batch_members_pkey",
+            VoicemailFilter {
+                batch_id: Some("b7".to_owned()),
+                ..none()
+            },
+        ),
+        (
             "voicemails_by_end_time",
             VoicemailFilter {
                 end_time_from: Some(after(2_000)),
@@ -235,6 +248,7 @@ fn sqlite_name(index: &str) -> &str {
     match index {
         "voicemails_workspace_id_request_id_key" => "sqlite_autoindex_voicemails_2",
         "voicemail_labels_pkey" => "voicemail_labels USING PRIMARY KEY",
+        "batch_members_pkey" => "batch_members USING PRIMARY KEY",
         other => other,
     }
 }
@@ -315,4 +329,71 @@ async fn the_queue_is_read_from_its_index(engine: Engine) {
     assert_eq!(due.len(), 20);
     assert!(times.is_sorted(), "{times:?}");
     assert_eq!(due[0].voicemail_id.uuid(), id(5, 0));
+}
+
+/// Nearly all wait for later, as 1,000,000 that are scheduled do, and ten are due. What the worker asks has
+/// to begin at those ten, and to end behind them.
+async fn what_is_scheduled_costs_the_due_ones_nothing(engine: Engine) {
+    let test = TestStore::new(engine).await;
+    fill(&test);
+    test.advance(Duration::from_secs(60_000));
+    // 200 days, in each database's own words.
+    let statements = |later: &str| {
+        let due = "UPDATE voicemails SET next_time = due_time WHERE id IN (SELECT id FROM voicemails ORDER BY create_time LIMIT 10)";
+        format!(
+            "UPDATE voicemails SET status = 1, end_time = NULL, failure_reason = NULL, next_time = due_time + {later}, \
+             expire_time = expire_time + {later}; {due}; ANALYZE;"
+        )
+    };
+    let sqlite = statements("17280000000000");
+    test.database
+        .sql(&sqlite, &statements("interval '200 days'"));
+    let use_case = UseCaseId::from(id(2, 0));
+    let plans = test.read(move |tx| tx.explain_queue(use_case)).await;
+    for (plan, (index, condition)) in plans.iter().zip([
+        ("voicemails_waiting", "next_time"),
+        ("voicemails_timers", "next_time"),
+        ("voicemails_timers", "next_time"),
+        ("voicemails_expiring", "expire_time"),
+    ]) {
+        assert!(plan.contains(index), "{index} is not in\n{plan}");
+        // The time is what the index is entered by, and not what its rows are held against afterwards.
+        let entered = plan.lines().any(|line| {
+            let by_index = line.contains("Index Cond:") || line.contains("USING INDEX");
+            by_index && line.contains(condition)
+        });
+        assert!(entered, "{condition} does not bound the index in\n{plan}");
+    }
+    let due = test.write(move |tx| tx.due_in_lane(use_case, 100)).await;
+    assert_eq!(
+        due.len(),
+        1,
+        "the first of fifty use cases has one of the ten"
+    );
+    let lanes = test.write(|tx| tx.lanes(None, 100)).await;
+    let now = test.clock.now();
+    let due = lanes.iter().filter(|lane| lane.next_time <= now);
+    assert_eq!((lanes.len(), due.count()), (50, 10));
+    let expiry = test.read(|tx| tx.next_expiry()).await.unwrap();
+    assert!(expiry > now);
+}
+
+async fn the_last_senders_are_found_by_their_recipients(engine: Engine) {
+    let test = TestStore::new(engine).await;
+    fill(&test);
+    let use_case = UseCaseId::from(id(2, 7));
+    // The recipient and the sender of row n have n % 500 and n % 20 in their numbers.
+    let asked = ["+12125561007", "+12125561057", "+12125561008"].map(number);
+    let found = test
+        .read(move |tx| {
+            let recipients: Vec<_> = asked.iter().collect();
+            tx.last_senders(WORKSPACE, use_case, &recipients)
+        })
+        .await;
+    let expected = [
+        ("+12125561007", "+12125551007"),
+        ("+12125561057", "+12125551017"),
+    ];
+    let expected = expected.map(|(to, from)| (number(to), number(from)));
+    assert_eq!(found, expected.into());
 }

@@ -68,7 +68,8 @@ async fn one_for_later_is_sent_now_and_one_for_now_later(engine: Engine) {
     app.clock.advance(HOUR);
     let moved = change(&app, &sent.id, Some(now), None, &[]).await.unwrap();
     assert_eq!(moved.schedule_time, Some(timestamp(now)));
-    assert_eq!(moved.due_time, Some(timestamp(now)));
+    // That was not allowed then: it is from now on.
+    assert_eq!(moved.due_time, Some(timestamp(now.plus(HOUR))));
     app.wait_for(&sent.id, VoicemailStatus::Delivered).await;
     // The other one waits past the time that it was first given.
     app.clock.advance(DAY);

@@ -229,12 +229,12 @@ impl BulkStore for Session<'_> {
         // The use case stands here in words that no index is found by: the way in is the recipient's, also
         // before the database has statistics. By the use case each recipient would cost a walk over all.
         let query = format!(
-            "SELECT wanted.value AS recipient, (
+            "WITH wanted AS ({TEXTS}) SELECT wanted.value AS recipient, (
                 SELECT v.sender FROM voicemails v
                 WHERE v.workspace_id = $2 AND v.recipient = wanted.value
                     AND (v.use_case_id = $3) IS TRUE AND v.status NOT IN ({}, {})
                 ORDER BY v.create_time DESC, v.id DESC LIMIT 1
-            ) AS sender FROM {TEXTS}",
+            ) AS sender FROM wanted",
             Status::Cancelled as i16,
             Status::Skipped as i16,
         );
