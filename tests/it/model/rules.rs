@@ -166,7 +166,9 @@ pub fn truth(row: &Row, truth: &Truth, voicemail: usize) -> Result<(), Broken> {
         Status::Sending | Status::Unconfirmed => Ok(()),
         Status::Sent => {
             let has = row.hand_over.as_ref().is_some_and(|h| truth.has(h.id));
-            must(has, || "it is SENT, and no carrier has it".to_owned())
+            must(has, || "it is SENT, and no carrier has it".to_owned())?;
+            let counts = (row.hand_over.as_ref()).is_some_and(|h| h.counts_time.is_some());
+            must(counts, || "it is SENT and counts against no cap".to_owned())
         }
         Status::Delivered => must(drops > 0, || {
             "it is DELIVERED, and nobody dropped it".to_owned()
