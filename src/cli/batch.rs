@@ -31,7 +31,7 @@ const BATCH_ID_MAX: usize = 90;
 #[derive(Debug, Args)]
 #[command(
     after_help = "The first line of FILE names its columns: phone_number, and where they are wanted request_id, \
-                  schedule_time, expire_time (RFC 3339) and label.KEY. The same command again goes on where an \
+                  schedule_time, expire_time (RFC 3339), time_zone, postal_code and label.KEY. The same command again goes on where an \
                   earlier run stopped. Exit code: 0 all were accepted, 1 some were refused or it did not come to the end."
 )]
 pub struct BatchArgs {

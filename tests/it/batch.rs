@@ -170,6 +170,7 @@ async fn a_refused_recipient_hears_what_a_single_send_would_hear(engine: Engine)
             labels: single.labels.clone(),
             schedule_time: single.schedule_time,
             expire_time: single.expire_time,
+            ..pb::BatchRecipient::default()
         };
         let alone = app.send_stored(|m| {
             m.recipient_phone_number = single.recipient_phone_number;

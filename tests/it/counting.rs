@@ -72,6 +72,7 @@ fn delivering(scene: &Scene) -> Delivering {
     Delivering {
         registry: scene.registry.clone(),
         rules: scene.rules.clone(),
+        gates: scene.gates.clone(),
         lease: LEASE,
         doors: None,
     }

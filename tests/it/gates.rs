@@ -95,7 +95,11 @@ async fn checks(scene: &Scene, id: VoicemailId) -> Vec<GateCheck> {
 /// What the last look decided, and by which gate; none: it let it pass.
 async fn last(scene: &Scene, id: VoicemailId) -> Option<(Gate, Verdict)> {
     let checks = checks(scene, id).await;
-    let decisive = checks.last().expect("the gates were asked").found.decisive();
+    let decisive = checks
+        .last()
+        .expect("the gates were asked")
+        .found
+        .decisive();
     decisive.map(|finding| (finding.gate, finding.verdict))
 }
 
@@ -129,7 +133,11 @@ async fn a_closed_window_holds_until_it_opens_and_says_why(engine: Engine) {
     assert_eq!(held.status, Status::Accepted);
     let hold = held.hold.expect("it is held");
     assert_eq!((hold.gate, hold.until), (Gate::Window, opens));
-    assert!(held.status_detail.contains("07:00"), "{}", held.status_detail);
+    assert!(
+        held.status_detail.contains("07:00"),
+        "{}",
+        held.status_detail
+    );
     assert_eq!(held.due_time, opens, "nobody is slow until then");
     assert_eq!(
         last(&scene, id).await,
@@ -202,7 +210,8 @@ async fn a_stated_place_counts_before_the_area_code(engine: Engine) {
     }
 }
 
-const ANY_HOUR: &str = "federal_hours = false\nstate_hours = false\nmargin_minutes = 0\nacknowledge = 'a test'\n";
+const ANY_HOUR: &str =
+    "federal_hours = false\nstate_hours = false\nmargin_minutes = 0\nacknowledge = 'a test'\n";
 
 async fn a_cap_holds_until_there_is_room_and_refuses_what_would_be_too_late(engine: Engine) {
     let caps = "caps = [{ max = 1, days = 1 }]\n";
@@ -259,7 +268,10 @@ async fn a_place_is_given_back_where_it_is_certain_that_nothing_was_sent(engine:
     assert_eq!(scene.get(second).await.status, Status::NotDelivered);
     let third = scene.accept(RECIPIENT).await;
     scene.work().await;
-    assert_eq!(scene.get(third).await.hold.map(|hold| hold.gate), Some(Gate::Cap));
+    assert_eq!(
+        scene.get(third).await.hold.map(|hold| hold.gate),
+        Some(Gate::Cap)
+    );
 }
 
 async fn of_500_at_once_two_workers_send_one(engine: Engine) {
@@ -313,7 +325,10 @@ async fn what_was_claimed_before_a_suppression_is_not_sent(engine: Engine) {
     let scene = Scene::new(engine, Scripted::new(NEITHER, [])).await;
     let id = scene.accept(RECIPIENT).await;
     let task = scene.claim_one().await;
-    assert_eq!(suppress(&scene, RECIPIENT, SuppressionReason::Litigator).await, 0);
+    assert_eq!(
+        suppress(&scene, RECIPIENT, SuppressionReason::Litigator).await,
+        0
+    );
     scene.runner().run(task).await;
     assert_eq!(
         end(&scene, id).await,
@@ -324,7 +339,9 @@ async fn what_was_claimed_before_a_suppression_is_not_sent(engine: Engine) {
     let finding = checks[0].found.decisive().expect("it was refused");
     assert_eq!(finding.gate, Gate::Suppression);
     assert!(
-        finding.inputs.contains(&("source".to_owned(), "hotline".to_owned())),
+        finding
+            .inputs
+            .contains(&("source".to_owned(), "hotline".to_owned())),
         "{finding:?}"
     );
 }
@@ -336,7 +353,10 @@ async fn what_is_on_its_way_says_that_it_was_suppressed_too_late(engine: Engine)
     scene.work().await;
     let waiting = scene.accept(RECIPIENT).await;
     scene.advance_seconds(5);
-    assert_eq!(suppress(&scene, RECIPIENT, SuppressionReason::OptOut).await, 1);
+    assert_eq!(
+        suppress(&scene, RECIPIENT, SuppressionReason::OptOut).await,
+        1
+    );
     assert_eq!(
         end(&scene, waiting).await,
         (Status::Skipped, Some(FailureReason::InternalDnc))
@@ -414,13 +434,27 @@ async fn audio_that_is_longer_than_the_purpose_allows_is_refused(engine: Engine)
 }
 
 async fn a_purpose_that_is_not_chosen_stops_all_carriers_but_the_sandbox(engine: Engine) {
-    let mut scene = simple(engine, Purpose::Informational, &format!("[purposes.informational]\n{ANY_HOUR}")).await;
+    let mut scene = simple(
+        engine,
+        Purpose::Informational,
+        &format!("[purposes.informational]\n{ANY_HOUR}"),
+    )
+    .await;
     let before = scene.accept(RECIPIENT).await;
     // The operator takes the choice back.
     let chosen = std::mem::replace(&mut scene.gates, Arc::new(rules("[purposes.other]")));
-    let refused = scene.try_accept(scene.draft(RECIPIENT), 1).await.unwrap_err();
+    let refused = scene
+        .try_accept(scene.draft(RECIPIENT), 1)
+        .await
+        .unwrap_err();
     assert!(
-        matches!(refused, OpError::PurposeNotChosen { purpose: Purpose::Informational, .. }),
+        matches!(
+            refused,
+            OpError::PurposeNotChosen {
+                purpose: Purpose::Informational,
+                ..
+            }
+        ),
         "{refused:?}"
     );
     scene.work().await;
@@ -438,7 +472,8 @@ async fn a_purpose_that_is_not_chosen_stops_all_carriers_but_the_sandbox(engine:
 async fn a_number_that_may_not_be_sent_to_any_more_is_refused(engine: Engine) {
     let mut scene = Scene::new(engine, Scripted::new(NEITHER, [])).await;
     let id = scene.accept(RECIPIENT).await;
-    let allowed = "[numbers]\ndefault_country = 'CA'\nallowed_countries = ['CA']\n[purposes.other]\n";
+    let allowed =
+        "[numbers]\ndefault_country = 'CA'\nallowed_countries = ['CA']\n[purposes.other]\n";
     scene.gates = Arc::new(rules(&format!("{allowed}{ANY_HOUR}")));
     scene.work().await;
     assert_eq!(
@@ -528,5 +563,4 @@ async fn the_first_look_and_the_latest_are_kept_and_the_same_hold_is_one(engine:
         assert_eq!(kept_now.len(), kept);
         assert_eq!((kept_now[0].number, kept_now[1].number), (1, second));
     }
-
 }

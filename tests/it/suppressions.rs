@@ -187,7 +187,7 @@ async fn accept_many(scene: &Scene, recipient: &str, count: usize) -> Vec<Voicem
     let first = scene.accept(recipient).await;
     let audio = scene.get(first).await.audio;
     let (registry, draft) = (scene.registry.clone(), scene.draft(recipient));
-    let queue = QueueGauge::new(10_000);
+    let (queue, gates) = (QueueGauge::new(10_000), scene.gates.clone());
     let mut ids = vec![first];
     let more = scene
         .test
@@ -196,6 +196,7 @@ async fn accept_many(scene: &Scene, recipient: &str, count: usize) -> Vec<Voicem
             let accepting = Accepting {
                 workspace: WORKSPACE,
                 registry: &registry,
+                gates: &gates,
                 queue: &queue,
                 expire_after: Duration::from_secs(3_600),
             };
@@ -274,6 +275,7 @@ async fn use_case(scene: &Scene, entity: &'static str) -> UseCaseId {
             purpose: None,
             callback_phone_number: None,
             opt_out_phone_number: None,
+            senders: ringless::domain::sender::SenderPlan::default(),
             request_id: None,
         };
         let made = use_cases::create(tx, WORKSPACE, &new, &registry)?;

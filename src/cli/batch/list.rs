@@ -100,6 +100,8 @@ struct Columns {
     request_id: Option<usize>,
     schedule_time: Option<usize>,
     expire_time: Option<usize>,
+    time_zone: Option<usize>,
+    postal_code: Option<usize>,
     labels: Vec<(String, usize)>,
 }
 
@@ -119,13 +121,15 @@ impl Columns {
                 "request_id" => columns.request_id = Some(at),
                 "schedule_time" => columns.schedule_time = Some(at),
                 "expire_time" => columns.expire_time = Some(at),
+                "time_zone" => columns.time_zone = Some(at),
+                "postal_code" => columns.postal_code = Some(at),
                 label if label.starts_with(LABEL) => {
                     let key = label[LABEL.len()..].to_owned();
                     columns.labels.push((key, at));
                 }
                 other => {
                     return Err(Usage(format!(
-                        "the column `{other}` is not known; there are phone_number, request_id, schedule_time, expire_time and label.KEY. Name it `{LABEL}{other}` to keep it with the voicemails, or leave it out"
+                        "the column `{other}` is not known; there are phone_number, request_id, schedule_time, expire_time, time_zone, postal_code and label.KEY. Name it `{LABEL}{other}` to keep it with the voicemails, or leave it out"
                     )));
                 }
             }
@@ -158,6 +162,8 @@ impl Columns {
             labels: labels.collect(),
             schedule_time: time("schedule_time", self.schedule_time)?,
             expire_time: time("expire_time", self.expire_time)?,
+            time_zone: text(self.time_zone).to_owned(),
+            postal_code: text(self.postal_code).to_owned(),
         })
     }
 }
@@ -179,10 +185,10 @@ mod tests {
 
     #[test]
     fn columns_are_found_by_their_names_in_any_order() {
-        let text = "\u{feff}label.ward,expire_time,phone_number,request_id,schedule_time\r\n\
-                    3b,,\"(212) 555-0100\",r1,2026-11-25T09:00:00-05:00\r\n\
+        let text = "\u{feff}label.ward,expire_time,phone_number,request_id,schedule_time,time_zone,postal_code\r\n\
+                    3b,,\"(212) 555-0100\",r1,2026-11-25T09:00:00-05:00,America/Chicago,60601\r\n\
                     \r\n\
-                    ,2026-11-26T00:00:00Z, +12125550101 ,,\r\n";
+                    ,2026-11-26T00:00:00Z, +12125550101 ,,,,\r\n";
         let lines = lines(text.as_bytes());
         assert_eq!(
             lines.iter().map(|line| line.number).collect::<Vec<_>>(),
@@ -197,6 +203,10 @@ mod tests {
         assert_eq!(
             first.schedule_time,
             parse::time("2026-11-25T14:00:00Z").ok()
+        );
+        assert_eq!(
+            (first.time_zone.as_str(), first.postal_code.as_str()),
+            ("America/Chicago", "60601")
         );
         let second = lines[1].recipient.clone().expect("good");
         assert_eq!(second.recipient_phone_number, "+12125550101");

@@ -230,11 +230,12 @@ pub(super) fn note_full(
     decisive: &Finding,
 ) -> Result<()> {
     match (sender, decisive.verdict) {
-        (SenderVerdict::Wait { is_for_all: true, .. }, Verdict::Hold { until })
-            if decisive.gate == Gate::Sender =>
-        {
-            Ok(tx.set_senders_full(use_case.id, until)?)
-        }
+        (
+            SenderVerdict::Wait {
+                is_for_all: true, ..
+            },
+            Verdict::Hold { until },
+        ) if decisive.gate == Gate::Sender => Ok(tx.set_senders_full(use_case.id, until)?),
         _ => Ok(()),
     }
 }
