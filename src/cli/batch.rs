@@ -97,7 +97,8 @@ pub async fn run(args: BatchArgs) -> anyhow::Result<ExitCode> {
         let lines = list.part(PART_MAX)?;
         let Some(last) = lines.last() else { break };
         let last = last.number;
-        number += 1;
+        // A part of which no line can be read is none, so that the parts have no gaps.
+        number += i32::from(lines.iter().any(|line| line.recipient.is_ok()));
         let part = pb::BatchSendVoicemailsRequest {
             batch_id: format!("{id}/{number}"),
             ..whole.clone()
@@ -125,9 +126,17 @@ pub async fn run(args: BatchArgs) -> anyhow::Result<ExitCode> {
     if tally.refused == 0 {
         return Ok(ExitCode::SUCCESS);
     }
-    eprintln!(
-        "hint: mend the refused lines in a file of their own; the whole file, changed, is another batch and is sent to everybody again"
-    );
+    if tally.queue_full > 0 {
+        eprintln!(
+            "hint: {} of them only because the queue is full (QUEUE_FULL): the same command again sends those, and nobody twice",
+            tally.queue_full
+        );
+    }
+    if tally.refused > tally.queue_full {
+        eprintln!(
+            "hint: mend the refused lines in a file of their own; the whole file, changed, is another batch and is sent to everybody again"
+        );
+    }
     Ok(ExitCode::FAILURE)
 }
 

@@ -172,7 +172,8 @@ impl Delivery {
         }
         self.held = false;
         self.status_detail.clear();
-        self.wait_until(now);
+        // It may have been put off since it was held.
+        self.wait_until(now.max(self.due_time));
         Ok(())
     }
 

@@ -65,12 +65,10 @@ impl HandOver {
 /// What counts against caps. A hand-over counts from the moment in which a call of it begins, because
 /// from then on it may be sent, and is given back only where it is certain that nothing was.
 impl HandOver {
-    /// A call begins. The repeat of one in doubt is no new attempt.
+    /// A call begins. The repeat of one in doubt is no new attempt, but may be what delivers it: it counts once,
+    /// and since then.
     pub fn count(&mut self, now: Time) {
-        match self.is_in_doubt() {
-            true => self.count_after_all(now),
-            false => self.counts_time = Some(now),
-        }
+        self.counts_time = Some(now);
     }
 
     /// Nothing was sent by a call, nor by an earlier one, unless that is in doubt.

@@ -28,8 +28,6 @@ pub struct Profile {
 
 /// Of a message.
 const AUDIO_MAX: Duration = Duration::from_secs(60);
-/// At both ends of a window, because carriers deliver some minutes after the hand-over.
-pub const MARGIN: Duration = Duration::from_secs(10 * 60);
 
 impl Profile {
     /// The law's default for `purpose`.
@@ -44,12 +42,7 @@ impl Profile {
             audio_max: AUDIO_MAX,
             caps,
             consent,
-            window: WindowRule {
-                own_hours: None,
-                federal: true,
-                states: true,
-                margin: MARGIN,
-            },
+            window: WindowRule::default(),
             acknowledged: None,
         }
     }
@@ -147,7 +140,7 @@ mod tests {
         let mut night = health();
         night.window.federal = false;
         night.window.states = false;
-        night.window.margin = MARGIN - Duration::from_secs(60);
+        night.window.margin -= Duration::from_secs(60);
         assert_eq!(
             night.looser_than_default(Purpose::Healthcare),
             ["federal_hours", "state_hours", "margin_minutes"]

@@ -25,6 +25,7 @@ impl Voicemails {
         &self,
         request: pb::BatchSendVoicemailsRequest,
     ) -> Result<pb::BatchSendVoicemailsResponse> {
+        let _turn = self.0.batching().await?;
         let batch = Arc::new(batch(request, &self.0.gates)?);
         let opened = batch.clone();
         let audio = self

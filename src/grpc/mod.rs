@@ -64,6 +64,8 @@ const FINISHING_WAIT: Duration = Duration::from_secs(60);
 
 /// Imports at once: each holds a chunk and the lines of a batch, and a writer again and again.
 const IMPORTS_MAX: usize = 4;
+/// Batches that are taken at once: each holds its recipients until it is answered.
+const BATCHES_MAX: usize = 4;
 
 /// What the services share.
 pub struct Api {
@@ -80,6 +82,7 @@ pub struct Api {
     pub metrics: Metrics,
     finishing: Semaphore,
     importing: Arc<Semaphore>,
+    batching: Semaphore,
 }
 
 /// What [`Api::new`] is made of.
@@ -110,6 +113,7 @@ impl Api {
             metrics: parts.metrics,
             finishing: Semaphore::new(FINISHING_MAX),
             importing: Arc::new(Semaphore::new(IMPORTS_MAX)),
+            batching: Semaphore::new(BATCHES_MAX),
         }
     }
 
@@ -139,6 +143,16 @@ impl Api {
     ) -> Result<T> {
         let api = self.clone();
         self.store.write(move |tx| work(&api, tx)).await
+    }
+
+    /// A permit to take a batch.
+    async fn batching(&self) -> Result<tokio::sync::SemaphorePermit<'_>> {
+        match tokio::time::timeout(FINISHING_WAIT, self.batching.acquire()).await {
+            Ok(permit) => permit.map_err(|closed| OpError::Internal(closed.to_string())),
+            Err(_) => {
+                Err(Error::Unavailable("batches wait for too long for their turn".to_owned()).into())
+            }
+        }
     }
 
     /// A permit to put an upload together.

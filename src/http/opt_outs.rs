@@ -125,10 +125,15 @@ pub async fn opt_out(
 /// It is durable once the first unit of work is; what waits beyond that is ended as far as it can be, and
 /// looked at again before it leaves in any case.
 async fn suppress(public: &Public, new: NewSuppression) -> Result<()> {
-    let (scope, rows) = (new.scope.clone(), [new]);
-    let (within, first) = (scope.clone(), rows.clone());
-    let add = move |tx: &mut dyn Tx| suppressions::add(tx, WorkspaceId::DEFAULT, &within, &first);
-    let added = public.store.write::<_, OpError, _>(add).await?;
+    let add = move |tx: &mut dyn Tx| {
+        let scope = suppressions::effective_scope(tx, WorkspaceId::DEFAULT, &new.scope)?;
+        let new = NewSuppression { scope, ..new };
+        let rows = [new];
+        let added = suppressions::add(tx, WorkspaceId::DEFAULT, &rows[0].scope, &rows)?;
+        Ok((added, rows))
+    };
+    let (added, rows) = public.store.write::<_, OpError, _>(add).await?;
+    let scope = rows[0].scope.clone();
     let (mut skipped, mut is_more) = (added.skipped, added.is_more);
     while is_more {
         match skip_more(&public.store, &scope, &rows).await {

@@ -226,10 +226,13 @@ impl<'a> Part<'a> {
         }
         match self.make(tx, number, draft) {
             Ok(id) => Ok(Answered::New(id)),
-            // These two are of the one recipient; all else is of what every one goes through.
-            Err(refused @ (OpError::SenderIsRecipient { .. } | OpError::QueueFull { .. })) => {
-                Ok(Answered::Refused(refused))
-            }
+            // These are of the one recipient, who may know another number than the main one; all else is of
+            // what every one goes through.
+            Err(
+                refused @ (OpError::SenderIsRecipient { .. }
+                | OpError::MainNumberInactive { .. }
+                | OpError::QueueFull { .. }),
+            ) => Ok(Answered::Refused(refused)),
             Err(other) => Err(other),
         }
     }

@@ -88,10 +88,11 @@ pub fn check(
         voicemail: None,
         current: None,
         wait: LOOK_AGAIN,
+        time: send_time,
     };
     let sender = senders::choose_now(tx, &setup.carriers, &use_case, asked)?;
     found
         .findings
-        .push(senders::finding(&sender, now, LOOK_AGAIN));
+        .push(senders::finding(&sender, send_time, LOOK_AGAIN));
     Ok(Checked { found })
 }

@@ -37,7 +37,9 @@ pub struct Subject<'a> {
     pub expire_time: Option<Time>,
 }
 
-/// How long what waits for the operator is left alone.
+/// What waits for the operator's choice of a profile, which takes a restart, is left alone for this long.
+const CHOICE_WAIT: Duration = Duration::from_secs(10 * 60);
+/// How long what no number may send is left alone, as far as one asks beforehand.
 pub const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
 /// May a setup send for a purpose at all? Until the operator has chosen its profile, the sandbox
@@ -147,7 +149,7 @@ fn purpose(rules: &Rules, registry: &Registry, subject: &Subject<'_>) -> Finding
         (None, false) => Finding::new(
             gate,
             Verdict::Hold {
-                until: subject.send_time.plus(LOOK_AGAIN),
+                until: subject.send_time.plus(CHOICE_WAIT),
             },
             format!(
                 "the operator has not chosen what holds for purpose {} (`[purposes.{}]` in the configuration); carriers other than the sandbox wait for that",
@@ -248,7 +250,7 @@ fn cap(
     let filter = CountedFilter {
         recipient: subject.recipient.clone(),
         entity_name: use_case.entity_name.clone(),
-        purpose: use_case.purpose,
+        purpose: Some(purpose_of(use_case)),
         // A local day may have 25 hours, and the zones of a place lie up to a day apart.
         since: now.minus(DAY * (longest + 2)),
         except: None,
@@ -318,9 +320,7 @@ fn window(
             Finding::new(gate, Verdict::Hold { until }, why)
         }
     };
-    finding
-        .input("place by", place.source.as_str())
-        .inputs(profile.window.evidence(&rules.tables, place, now))
+    finding.inputs(profile.window.evidence(&rules.tables, place, now))
 }
 
 const DAY: Duration = Duration::from_secs(24 * 3_600);
@@ -335,9 +335,14 @@ pub enum Repeat {
     No,
 }
 
-/// What may have changed since the first call: the recipient, the consent and the hour. Caps have
+/// What may have changed since the first call: the recipient, the purpose, the consent and the hour. Caps have
 /// counted it, and its sender is fixed.
-pub fn may_repeat(tx: &mut dyn Tx, rules: &Rules, subject: &Subject<'_>) -> Result<Repeat> {
+pub fn may_repeat(
+    tx: &mut dyn Tx,
+    rules: &Rules,
+    registry: &Registry,
+    subject: &Subject<'_>,
+) -> Result<Repeat> {
     let profile = rules.profiles.find(purpose_of(subject.use_case));
     let place = rules
         .tables
@@ -345,6 +350,7 @@ pub fn may_repeat(tx: &mut dyn Tx, rules: &Rules, subject: &Subject<'_>) -> Resu
     let findings = [
         recipient(rules, subject),
         suppression(tx, subject)?,
+        purpose(rules, registry, subject),
         consent(tx, profile, subject)?,
         window(rules, profile, &place, subject),
     ];

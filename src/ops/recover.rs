@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 
 use super::deliver::{self, Delivering};
 use super::error::{OpError, Result};
+use super::suppressions;
 use crate::carrier::Question;
 use crate::domain::attempt::{Answer, CarrierWords, OutcomeKind};
 use crate::domain::delivery::{Context, Delivery, Others};
@@ -325,6 +326,9 @@ fn record(
 ) -> Result<()> {
     let now = tx.now()?;
     let mut delivery = held.clone();
+    if let Answer::Ended(end) = answer {
+        suppressions::told_by_carrier(tx, held, &hand_over.carrier, end.reason())?;
+    }
     let known = tx.hand_overs(held.voicemail_id)?;
     if !known.iter().any(|known| known.id == hand_over.id) {
         tx.insert_hand_over(&hand_over)?;

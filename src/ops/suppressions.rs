@@ -13,7 +13,7 @@ use crate::domain::suppression::{
     Deletion, OURSELVES, Scope, Suppression, SuppressionReason, outlasts,
 };
 use crate::domain::time::Time;
-use crate::storage::{Error, Lock, SkipReason, Tx};
+use crate::storage::{Error, Lock, Page, SkipReason, Tx, UseCaseFilter};
 
 /// Voicemails that one unit of work ends; what is left over is for the next one.
 pub const SKIP_MAX: i64 = 5_000;
@@ -63,6 +63,39 @@ pub fn check_scope(tx: &mut dyn Tx, workspace: WorkspaceId, scope: &Scope) -> Re
         Some(_) => Ok(()),
         None => Err(OpError::NotFound(Resource::UseCase, id.uuid())),
     }
+}
+
+/// The scope of an opt-out whose door was configured with one. Where nothing (any more) is sent within it, it is a
+/// mistake, or the entity was renamed: whoever opts out there means something that is sent, so it holds for
+/// the whole workspace.
+pub fn effective_scope(
+    tx: &mut dyn Tx,
+    workspace: WorkspaceId,
+    configured: &Scope,
+) -> Result<Scope> {
+    let is_known = match configured {
+        Scope::Workspace => true,
+        Scope::UseCase(id) => tx.find_use_case(workspace, *id, Lock::None)?.is_some(),
+        Scope::Entity(name) => {
+            let filter = UseCaseFilter {
+                entity_name: Some(name.clone()),
+                ..UseCaseFilter::default()
+            };
+            let one = Page {
+                limit: 1,
+                after: None,
+            };
+            !tx.list_use_cases(workspace, &filter, one)?.is_empty()
+        }
+    };
+    if is_known {
+        return Ok(configured.clone());
+    }
+    tracing::error!(
+        scope.kind = ?configured.kind(),
+        "an opt-out door is configured for an entity or a use case that there is not; its opt-outs hold for the whole workspace"
+    );
+    Ok(Scope::Workspace)
 }
 
 /// An expiry that is over would be none at all.

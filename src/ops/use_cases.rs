@@ -128,6 +128,7 @@ pub fn update(
 ) -> Result<UseCase> {
     let mut use_case = find(tx, workspace, id, Lock::Change)?;
     if let Some(entity_name) = change.entity_name {
+        check_rename(tx, workspace, &use_case.entity_name, &entity_name)?;
         use_case.entity_name = entity_name;
     }
     if let Some(name) = change.name {
@@ -158,6 +159,19 @@ pub fn update(
     tx.update_use_case(&use_case)
         .map_err(|error| taken(error, &use_case))?;
     Ok(use_case)
+}
+
+/// Who has opted out of an entity's messages has opted out of them under its new name too, and suppressions
+/// name the entity as it is written: so it is not renamed while there are any.
+fn check_rename(tx: &mut dyn Tx, workspace: WorkspaceId, before: &str, after: &str) -> Result<()> {
+    if before == after || !tx.is_entity_suppressed(workspace, before)? {
+        return Ok(());
+    }
+    let why = "numbers are suppressed for the entity under its present name, and they would be sent to under another. Make a use case of the new name and suppress them for it first (`ringless suppressions export --scope-kind entity`, then `import`)";
+    Err(OpError::InvalidFields(vec![Violation::field(
+        "use_case.entity_name",
+        why,
+    )]))
 }
 
 /// Refused while numbers are assigned or voicemails are on their way. Old voicemails keep naming it.

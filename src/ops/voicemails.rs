@@ -109,22 +109,24 @@ pub fn update(
         });
     }
     let now = tx.now()?;
+    let schedule = match change.schedule_time {
+        None => get(tx, workspace, id)?.schedule_time,
+        Some(schedule) => schedule,
+    };
     let due = match change.schedule_time {
         None => delivery.due_time,
         // What may leave already was first allowed to when it was.
         Some(schedule) if schedule.is_none_or(|time| time <= now) => delivery.due_time.min(now),
         Some(schedule) => due_time(schedule, now),
     };
+    // A window may have made it due later than the caller wants it.
+    let start = due_time(schedule, now);
     let expire = match change.expire_time {
         None => delivery.expire_time,
-        Some(expire) => expire.unwrap_or(due.max(now).plus(expire_after)),
+        Some(expire) => expire.unwrap_or(start.plus(expire_after)),
     };
-    OpError::unless_empty(update_faults(change, due.max(now), expire, now))?;
-    delivery.set_times(due, expire);
-    let schedule = match change.schedule_time {
-        None => get(tx, workspace, id)?.schedule_time,
-        Some(schedule) => schedule,
-    };
+    OpError::unless_empty(update_faults(change, start, expire, now))?;
+    delivery.set_times(due, expire, change.schedule_time.is_some());
     tx.save_times(&delivery, schedule)?;
     get(tx, workspace, id)
 }

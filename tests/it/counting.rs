@@ -152,7 +152,7 @@ async fn a_carriers_word_gives_back_what_it_did_not_try(engine: Engine) {
     let ended = |reason| Said::Ended(End::Because(reason));
     for (said, is_counted) in [
         (ended(FailureReason::InvalidNumber), false),
-        (ended(FailureReason::CarrierDnc), false),
+        (ended(FailureReason::NotMobile), false),
         (ended(FailureReason::MailboxFull), true),
         (Said::NotTried(FailureReason::CarrierAuth), false),
     ] {

@@ -464,7 +464,7 @@ async fn a_purpose_that_is_not_chosen_stops_all_carriers_but_the_sandbox(engine:
     assert!(scene.carrier.given().is_empty());
     // And chooses again.
     scene.gates = chosen;
-    scene.advance_seconds(60);
+    scene.advance_seconds(600);
     scene.work().await;
     assert_eq!(scene.get(before).await.status, Status::Delivered);
 }

@@ -256,7 +256,7 @@ async fn a_page_ends_early_at_two_mebibytes(engine: Engine) {
         format!(
             "INSERT INTO voicemails SELECT {ids}, v.workspace_id, use_case_id, setup_id, sender_id, sender, recipient, status, failure_reason, status_detail, \
              simulated, audio_id, labels, NULL, request_hash, create_time, update_time, schedule_time, expire_time, due_time, sent_time, end_time, NULL, held, \
-             lease_token, tries, attempt_count, carrier, latency_bucket FROM voicemails v"
+             lease_token, tries, attempt_count, carrier, latency_bucket, hold_gate, time_zone, postal_code FROM voicemails v"
         )
     };
     app.database.sql(

@@ -10,7 +10,9 @@ UPDATE hand_overs SET recipient = voicemails.recipient, sender_id = voicemails.s
     FROM voicemails WHERE voicemails.id = hand_overs.voicemail_id;
 UPDATE hand_overs SET counts_time = hand_overs.create_time FROM voicemails
     WHERE voicemails.id = hand_overs.voicemail_id AND voicemails.status IN (2, 3, 4, 5, 9)
-    AND NOT hand_overs.void AND hand_overs.refused_round IS NULL;
+    AND NOT hand_overs.void AND (hand_overs.refused_round IS NULL OR hand_overs.turn = (
+        SELECT max(other.turn) FROM hand_overs AS other WHERE other.voicemail_id = hand_overs.voicemail_id
+    ));
 
 CREATE INDEX hand_overs_by_recipient ON hand_overs (workspace_id, recipient, counts_time) WHERE counts_time IS NOT NULL;
 CREATE INDEX hand_overs_by_sender ON hand_overs (sender_id, counts_time) WHERE counts_time IS NOT NULL;

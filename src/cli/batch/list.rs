@@ -5,7 +5,7 @@ use std::fs::File;
 use std::path::Path;
 
 use anyhow::Context;
-use csv::{ByteRecord, Reader, ReaderBuilder, StringRecord, Trim};
+use csv::{ByteRecord, Reader, ReaderBuilder, StringRecord, Terminator, Trim};
 use prost_types::Timestamp;
 
 use crate::cli::failure::Usage;
@@ -36,8 +36,11 @@ impl List {
         let file = File::open(path).with_context(said)?;
         let bytes = file.metadata().with_context(said)?.len();
         // Lines of another length are told as such, and do not end the reading.
+        // A line ends with LF, or with CRLF, of which the CR is trimmed: by itself the library would count the lines
+        // of such a file one too low.
         let mut reader = ReaderBuilder::new()
             .flexible(true)
+            .terminator(Terminator::Any(b'\n'))
             .trim(Trim::All)
             .from_reader(file);
         let names = reader.headers().with_context(said)?.clone();
@@ -70,6 +73,9 @@ impl List {
             let mut fields = ByteRecord::new();
             if !self.reader.read_byte_record(&mut fields)? {
                 break;
+            }
+            if fields.len() == 1 && fields[0].is_empty() {
+                continue;
             }
             lines.push(Line {
                 number: fields.position().map_or(0, csv::Position::line),

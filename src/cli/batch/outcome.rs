@@ -84,6 +84,8 @@ pub struct Tally {
     new: u64,
     known: u64,
     pub refused: u64,
+    /// Of these, those that the same command sends once there is room.
+    pub queue_full: u64,
 }
 
 impl Tally {
@@ -91,7 +93,10 @@ impl Tally {
         match outcome {
             Outcome::New { .. } => self.new += 1,
             Outcome::Known { .. } => self.known += 1,
-            Outcome::Refused { .. } => self.refused += 1,
+            Outcome::Refused { reason, .. } => {
+                self.refused += 1;
+                self.queue_full += u64::from(reason == "QUEUE_FULL");
+            }
         }
     }
 }
@@ -102,6 +107,7 @@ impl fmt::Display for Tally {
             new,
             known,
             refused,
+            ..
         } = self;
         write!(f, "{new} new, {known} known from before, {refused} refused")
     }

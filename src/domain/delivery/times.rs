@@ -11,16 +11,21 @@ impl Delivery {
         self.status == Status::Accepted && self.attempt_count == 0
     }
 
-    /// One that is held stays put aside until the operator says what shall become of it.
-    pub fn set_times(&mut self, due_time: Time, expire_time: Time) {
+    /// `is_rescheduled`: the gates are asked anew when it is due, whatever held it. One that is put aside stays so
+    /// until the operator says what shall become of it.
+    pub fn set_times(&mut self, due_time: Time, expire_time: Time, is_rescheduled: bool) {
         self.expire_time = expire_time;
-        if due_time == self.due_time {
+        if is_rescheduled {
+            self.due_time = due_time;
+        }
+        if self.held {
             return;
         }
-        self.due_time = due_time;
-        if !self.held {
+        if is_rescheduled {
             self.status_detail.clear();
+            self.hold_gate = None;
             self.next_time = Some(due_time);
         }
+        self.next_time = self.next_time.map(|next| next.min(expire_time));
     }
 }

@@ -108,7 +108,7 @@ fn may_repeat(
     match (use_case, setup) {
         (Some(use_case), Some(setup)) => {
             let subject = subject(delivery, &use_case, &setup, now);
-            gates::may_repeat(tx, &delivering.gates, &subject)
+            gates::may_repeat(tx, &delivering.gates, &delivering.registry, &subject)
         }
         // What holds for it can't be known.
         _ => Ok(Repeat::No),

@@ -7,9 +7,11 @@ use crate::domain::attempt::{Attempt, OutcomeKind};
 use crate::domain::delivery::{Context, Delivery, Others};
 use crate::domain::hand_over::HandOver;
 use crate::domain::phone::last_ten;
-use crate::domain::status::Status;
+use crate::domain::status::{End, Status};
+use crate::domain::time::Time;
 use crate::domain::word::{About, Effect, Said, Word, effect};
 use crate::ops::error::Result;
+use crate::ops::suppressions;
 use crate::storage::{AttemptEnd, Guard, Lock, Tx};
 
 /// What hearing it did.
@@ -57,7 +59,10 @@ pub fn hear(
         note(tx, &delivery, attempt.clone(), word, effect)?;
     }
     match effect {
-        Effect::Contradict => return Ok(Heard::Contradicts),
+        Effect::Contradict => {
+            contradicted(tx, &delivery, hand_over, word, now)?;
+            return Ok(Heard::Contradicts);
+        }
         Effect::Keep => {
             tx.save_hand_over(&hand_over)?;
             return Ok(Heard::Kept);
@@ -89,6 +94,25 @@ pub fn hear(
     let began = attempt.map_or(hand_over.create_time, |attempt| attempt.start_time);
     note_reason(tx, delivering, &after, &hand_over.carrier, reason, began)?;
     Ok(Heard::Moved(Box::new(after)))
+}
+
+/// It has ended otherwise, and stays so; but what the carrier says of the recipient is heeded, and what was
+/// sent after all counts.
+fn contradicted(
+    tx: &mut dyn Tx,
+    delivery: &Delivery,
+    mut hand_over: HandOver,
+    word: &Word,
+    now: Time,
+) -> Result<()> {
+    let Said::Ended(end) = word.said else {
+        return Ok(());
+    };
+    if hand_over.counts_time.is_none() && end == End::Delivered {
+        hand_over.count(now);
+        tx.save_hand_over(&hand_over)?;
+    }
+    suppressions::told_by_carrier(tx, delivery, &hand_over.carrier, end.reason())
 }
 
 /// A word under a token of ours that speaks of another number is a mistake of the carrier's.

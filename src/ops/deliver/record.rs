@@ -252,6 +252,11 @@ fn late(
     let counts =
         |row: &Delivery| !is_over && counts(row.status, outcome, was_open, another_may_have_it);
     let Some(mut current) = current.filter(counts) else {
+        if matches!(outcome, Outcome::Delivered | Outcome::Taken { .. }) && !is_over {
+            // It was sent after all, whatever it stands at.
+            hand_over.weigh_outcome(outcome, context.now);
+            tx.save_hand_over(&hand_over)?;
+        }
         return Ok(Recorded::Late {
             contradicts: !was_open,
         });

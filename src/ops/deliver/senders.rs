@@ -19,7 +19,7 @@ use crate::storage::{Lock, Tx};
 
 const NONE_ACTIVE: &str =
     "its use case has no active phone number that may send it; it waits for one";
-/// A use case whose numbers have no room is looked at again after this long at most.
+/// What waits for a number with room is looked at again after this long at most.
 const LOOK_AGAIN_MAX: Duration = Duration::from_secs(60);
 
 const MAIN_MAY_NOT_SEND: &str = "its use case's main number is not assigned, not active, or not allowed with a carrier of the setup; it waits for it";
@@ -62,6 +62,7 @@ pub fn judge_sender(
         voicemail: Some(delivery.voicemail_id),
         current: Some(delivery.sender_id),
         wait: delivering.rules.no_sender_wait,
+        time: tx.now()?,
     };
     match choose_now(tx, &carriers, use_case, asked)? {
         SenderVerdict::Good(choice) => take_place(tx, choice),
@@ -79,6 +80,8 @@ pub struct Asked<'a> {
     pub current: Option<PhoneNumberId>,
     /// How long to wait where a number may not send at all.
     pub wait: Duration,
+    /// When it would be sent.
+    pub time: Time,
 }
 
 /// Who would send it now, without taking a place.
@@ -88,7 +91,7 @@ pub fn choose_now(
     use_case: &UseCase,
     asked: Asked<'_>,
 ) -> Result<SenderVerdict> {
-    let now = tx.now()?;
+    let now = asked.time;
     let mut candidates = tx.sender_candidates(use_case.id, carriers)?;
     for candidate in &mut candidates {
         candidate.full_until = full_until(tx, candidate, now)?;
@@ -137,16 +140,9 @@ pub fn finding(verdict: &SenderVerdict, now: Time, no_sender_wait: Duration) -> 
                 capped => finding.input("of these at their cap", capped),
             }
         }
-        SenderVerdict::Wait {
-            until,
-            why,
-            is_for_all,
-        } => {
+        SenderVerdict::Wait { until, why, .. } => {
             // A cap can be raised, and a place given back.
-            let until = match is_for_all {
-                true => (*until).min(now.plus(LOOK_AGAIN_MAX)),
-                false => *until,
-            };
+            let until = (*until).min(now.plus(LOOK_AGAIN_MAX));
             Finding::new(gate, Verdict::Hold { until }, why.clone())
         }
         SenderVerdict::NoneActive => {

@@ -32,8 +32,14 @@ macro_rules! counted {
             .order(hand_overs::counts_time.desc())
             .select(hand_overs::counts_time)
             .into_boxed::<Db>();
-        if let Some(purpose) = $filter.purpose {
-            query = query.filter(use_cases::purpose.eq(Some(purpose as i16)));
+        match $filter.purpose {
+            // A use case without a purpose is one of these.
+            Some(purpose @ Purpose::Other) => {
+                let stated = use_cases::purpose.eq(Some(purpose as i16));
+                query = query.filter(use_cases::purpose.is_null().or(stated.is_not_distinct_from(Some(true))));
+            }
+            Some(purpose) => query = query.filter(use_cases::purpose.eq(Some(purpose as i16))),
+            None => {}
         }
         if let Some(except) = $filter.except {
             query = query.filter(hand_overs::id.ne(Id::from(except)));

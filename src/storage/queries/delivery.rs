@@ -81,6 +81,7 @@ impl DeliveryStore for Session<'_> {
                 voicemails::due_time.eq(Ts(delivery.due_time)),
                 voicemails::expire_time.eq(Ts(delivery.expire_time)),
                 voicemails::next_time.eq(delivery.next_time.map(Ts)),
+                voicemails::hold_gate.eq(delivery.hold_gate.map(|gate| gate as i16)),
                 voicemails::status_detail.eq(&delivery.status_detail),
                 voicemails::update_time.eq(Ts(now)),
             ))

@@ -14,6 +14,9 @@ use crate::storage::{Held, RecoveryStore, RestoredCounts, Result, Tx};
 const WAITING: &str = "voicemails.status = 1 AND voicemails.next_time IS NOT NULL";
 const SENDING: &str = "voicemails.status = 2 AND voicemails.next_time IS NOT NULL";
 const SENT: &str = "voicemails.status = 3";
+/// Its time can still be changed by its caller.
+const SCHEDULED: &str =
+    "(voicemails.schedule_time IS NOT NULL AND voicemails.attempt_count = 0)";
 const HELD: &str = "voicemails.held";
 
 impl RecoveryStore for Session<'_> {
@@ -43,9 +46,14 @@ impl RecoveryStore for Session<'_> {
 
     fn hold_maybe_sent(&mut self, why: &str, limit: i64) -> Result<usize> {
         let now = self.now()?;
+        // What was scheduled may have been brought forward since.
         let due = voicemails::table
             .filter(sql::<Bool>(WAITING))
-            .filter(voicemails::next_time.le(Some(Ts(now))))
+            .filter(
+                voicemails::next_time
+                    .le(Some(Ts(now)))
+                    .or(sql::<Bool>(SCHEDULED).is_not_distinct_from(true)),
+            )
             .limit(limit)
             .select(voicemails::id);
         let mut ids: Vec<Id> = due.load(self.conn)?;

@@ -1,6 +1,6 @@
 //! Suppressions, and the voicemails that they end.
 
-use diesel::dsl::sql;
+use diesel::dsl::{exists, sql};
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
 
@@ -236,6 +236,21 @@ impl SuppressionStore for Session<'_> {
                 .filter(suppressions::expire_time.is_null().or(is_to_come));
         }
         read_all(page!(query, suppressions, at).load(self.conn)?)
+    }
+
+    fn is_entity_suppressed(&mut self, workspace: WorkspaceId, entity_name: &str) -> Result<bool> {
+        let now = self.now()?;
+        let of_entity = suppressions::table
+            .filter(suppressions::workspace_id.eq(workspace.0))
+            .filter(suppressions::scope.eq(ScopeKind::Entity as i16))
+            .filter(suppressions::scope_key.eq(entity_name.to_owned()))
+            .filter(suppressions::delete_time.is_null())
+            .filter(
+                suppressions::expire_time
+                    .is_null()
+                    .or(suppressions::expire_time.gt(Some(Ts(now)))),
+            );
+        Ok(diesel::select(exists(of_entity)).get_result(self.conn)?)
     }
 
     fn skip_waiting(

@@ -55,6 +55,8 @@ pub trait SuppressionStore {
         why: SkipReason<'_>,
         limit: i64,
     ) -> Result<Vec<VoicemailId>>;
+    /// Is any number suppressed for this entity now?
+    fn is_entity_suppressed(&mut self, workspace: WorkspaceId, entity_name: &str) -> Result<bool>;
     /// How many to this number within the scope are SENDING or SENT.
     fn count_on_its_way(
         &mut self,
