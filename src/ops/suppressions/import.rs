@@ -154,14 +154,20 @@ impl LineCutter {
 
     pub fn fields(&mut self, line: &[u8]) -> Result<Vec<String>, String> {
         let text = std::str::from_utf8(line).map_err(|_| "it is no UTF-8".to_owned())?;
+        if text.is_empty() {
+            return Ok(vec![String::new()]);
+        }
         let input = format!("{text}\n");
         // No field is longer than the line; each has an end.
         let mut output = vec![0; input.len()];
         let mut ends = [0; COLUMNS_MAX + 1];
         self.reader.reset();
-        let (result, _, _, count) =
+        let (result, read, _, count) =
             (self.reader).read_record(input.as_bytes(), &mut output, &mut ends);
         match result {
+            ReadRecordResult::Record if read < input.len() => {
+                return Err("it has a carriage return within; end lines with LF or CRLF".to_owned());
+            }
             ReadRecordResult::Record if count <= COLUMNS_MAX => {}
             ReadRecordResult::Record | ReadRecordResult::OutputEndsFull => {
                 return Err(format!("it has more than {COLUMNS_MAX} fields"));

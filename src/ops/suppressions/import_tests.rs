@@ -51,6 +51,12 @@ fn a_line_is_cut_at_commas_outside_of_quotes() {
         );
     }
     assert!(fields(b"\"a,b").expect_err("open").contains("quote"));
+    assert_eq!(fields(b""), Ok(vec![String::new()]));
+    assert!(
+        fields(b"a,b\rc,d")
+            .expect_err("CR")
+            .contains("carriage return")
+    );
     assert!(fields(b"\xff").expect_err("bytes").contains("UTF-8"));
 }
 
@@ -112,22 +118,20 @@ fn a_bad_line_is_named_by_its_fault_and_never_by_its_number() {
         reason: None,
         ..defaults()
     };
-    let long = format!("+12125550123,,{},", "n".repeat(201));
+    let long = format!("+12125550187,,{},", "n".repeat(201));
     for (line, all, part) in [
         ("", defaults(), "phone_number"),
         ("+1212555", defaults(), "phone_number"),
         ("+442079460123", defaults(), "country GB"),
-        ("+12125550123,+12125550124", defaults(), "OPT_OUT"),
-        ("+12125550123", no_default, "no default"),
+        ("+12125550187,+12125550188", defaults(), "OPT_OUT"),
+        ("+12125550187", no_default, "no default"),
         (long.as_str(), defaults(), "201 characters"),
-        ("+12125550123,,,tomorrow", defaults(), "RFC 3339"),
-        ("+12125550123,,,2026-11-23", defaults(), "over already"),
-        ("+12125550123,,,,", defaults(), "5 fields"),
+        ("+12125550187,,,tomorrow", defaults(), "RFC 3339"),
+        ("+12125550187,,,2026-11-23", defaults(), "over already"),
+        ("+12125550187,,,,", defaults(), "5 fields"),
     ] {
         let said = read(header, line, &all).expect_err("bad");
         assert!(said.contains(part), "{line}: {said}");
-        // The example of a good number stands there on purpose.
-        let said = said.replace("+12125550123 (without", "(without");
-        assert!(!said.contains("555012"), "{line}: {said}");
+        assert!(!said.contains("555018"), "{line}: {said}");
     }
 }
