@@ -70,7 +70,7 @@ async fn what_is_added_holds_until_it_expires(engine: Engine) {
     let end = now.plus(Duration::from_micros(2));
     let made = create(&test, opt_out(Some(end))).await.unwrap().suppression;
     assert_eq!((made.create_time, made.expire_time), (now, Some(end)));
-    assert_eq!(living(&test).await, [made.clone()]);
+    assert_eq!(living(&test).await.as_slice(), std::slice::from_ref(&made));
     let id = made.id;
     let read = test
         .read(move |tx| tx.find_suppression(WORKSPACE, id))
