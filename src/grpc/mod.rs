@@ -149,9 +149,10 @@ impl Api {
     async fn batching(&self) -> Result<tokio::sync::SemaphorePermit<'_>> {
         match tokio::time::timeout(FINISHING_WAIT, self.batching.acquire()).await {
             Ok(permit) => permit.map_err(|closed| OpError::Internal(closed.to_string())),
-            Err(_) => {
-                Err(Error::Unavailable("batches wait for too long for their turn".to_owned()).into())
-            }
+            Err(_) => Err(Error::Unavailable(
+                "batches wait for too long for their turn".to_owned(),
+            )
+            .into()),
         }
     }
 

@@ -197,7 +197,7 @@ async fn every_filter_has_its_index(engine: Engine) {
             },
         ),
         (
-            "batch_members_pkey",
+            "batch_members_",
             VoicemailFilter {
                 batch_id: Some("b7".to_owned()),
                 ..none()
@@ -248,7 +248,7 @@ fn sqlite_name(index: &str) -> &str {
     match index {
         "voicemails_workspace_id_request_id_key" => "sqlite_autoindex_voicemails_2",
         "voicemail_labels_pkey" => "voicemail_labels USING PRIMARY KEY",
-        "batch_members_pkey" => "batch_members USING PRIMARY KEY",
+        "batch_members_" => "batch_members USING PRIMARY KEY",
         other => other,
     }
 }

@@ -14,10 +14,13 @@ use super::explain::Explain;
 use crate::domain::ids::{PhoneNumberId, WorkspaceId};
 use crate::domain::phone::PhoneNumber;
 use crate::domain::time::Time;
+use crate::domain::use_case::Purpose;
 use crate::storage::values::{Id, Ts};
 use crate::storage::{CountedFilter, CountingStore, Result};
 
 const COUNTED: &str = "hand_overs.counts_time IS NOT NULL";
+/// OTHER, and no purpose, which counts as that.
+const OTHER: &str = "(use_cases.purpose IS NULL OR use_cases.purpose = 4)";
 
 macro_rules! counted {
     ($workspace:expr, $filter:expr) => {{
@@ -33,11 +36,7 @@ macro_rules! counted {
             .select(hand_overs::counts_time)
             .into_boxed::<Db>();
         match $filter.purpose {
-            // A use case without a purpose is one of these.
-            Some(purpose @ Purpose::Other) => {
-                let stated = use_cases::purpose.eq(Some(purpose as i16));
-                query = query.filter(use_cases::purpose.is_null().or(stated.is_not_distinct_from(Some(true))));
-            }
+            Some(Purpose::Other) => query = query.filter(sql::<Bool>(OTHER)),
             Some(purpose) => query = query.filter(use_cases::purpose.eq(Some(purpose as i16))),
             None => {}
         }

@@ -4,7 +4,7 @@ use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
 
-use super::super::voicemails;
+use super::super::{TsSql, voicemails};
 use super::Session;
 use super::rows::DeliveryRow;
 use crate::domain::ids::VoicemailId;
@@ -14,9 +14,9 @@ use crate::storage::{Held, RecoveryStore, RestoredCounts, Result, Tx};
 const WAITING: &str = "voicemails.status = 1 AND voicemails.next_time IS NOT NULL";
 const SENDING: &str = "voicemails.status = 2 AND voicemails.next_time IS NOT NULL";
 const SENT: &str = "voicemails.status = 3";
-/// Its time can still be changed by its caller.
+/// Or its time can still be changed by its caller.
 const SCHEDULED: &str =
-    "(voicemails.schedule_time IS NOT NULL AND voicemails.attempt_count = 0)";
+    " OR (voicemails.schedule_time IS NOT NULL AND voicemails.attempt_count = 0))";
 const HELD: &str = "voicemails.held";
 
 impl RecoveryStore for Session<'_> {
@@ -50,9 +50,9 @@ impl RecoveryStore for Session<'_> {
         let due = voicemails::table
             .filter(sql::<Bool>(WAITING))
             .filter(
-                voicemails::next_time
-                    .le(Some(Ts(now)))
-                    .or(sql::<Bool>(SCHEDULED).is_not_distinct_from(true)),
+                sql::<Bool>("(voicemails.next_time <= ")
+                    .bind::<TsSql, _>(Ts(now))
+                    .sql(SCHEDULED),
             )
             .limit(limit)
             .select(voicemails::id);
