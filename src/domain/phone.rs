@@ -123,6 +123,12 @@ impl PhoneRules {
                 false => Err(self.not_allowed("US")),
             };
         }
+        // Of the countries of +1 the US comes first, so `region` would say the same, after many times the work:
+        // a batch has thousands of numbers.
+        let us = self.allowed.iter().find(|region| region.as_str() == "US");
+        if us.is_some_and(|us| number.nanp().is_some() && parsed.is_valid_for(*us)) {
+            return Ok(number);
+        }
         match parsed.region() {
             Some(region) if self.allowed.contains(&region) => {
                 if parsed.is_valid_for(region) {

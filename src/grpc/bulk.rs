@@ -12,7 +12,7 @@ use super::pb;
 use super::voicemail_service::Voicemails;
 use crate::ops::batch::{Answered, PART_MAX, accept_part, open};
 use crate::ops::cancel_voicemails::{check, others, step};
-use crate::ops::error::Result;
+use crate::ops::error::{OpError, Result};
 use crate::ops::voicemails;
 
 /// How long one CancelVoicemails goes on.
@@ -26,7 +26,13 @@ impl Voicemails {
         request: pb::BatchSendVoicemailsRequest,
     ) -> Result<pb::BatchSendVoicemailsResponse> {
         let _turn = self.0.batching().await?;
-        let batch = Arc::new(batch(request, &self.0.gates)?);
+        // Thousands of numbers are too much work for a thread that others wait for.
+        let api = self.0.clone();
+        let read = tokio::task::spawn_blocking(move || batch(request, &api.gates));
+        let batch = read
+            .await
+            .map_err(|panicked| OpError::Internal(panicked.to_string()))?;
+        let batch = Arc::new(batch?);
         let opened = batch.clone();
         let audio = self
             .0

@@ -265,7 +265,7 @@ async fn batch_of(scene: &Scene, recipients: usize) -> Batch {
     let bytes = mp3(1);
     let stored = scene.accepting(move |tx, _| {
         let audio = crate::support::data::described(&bytes);
-        Ok(ringless::ops::audio::upload(tx, WORKSPACE, &audio, &bytes)?)
+        ringless::ops::audio::upload(tx, WORKSPACE, &audio, &bytes)
     });
     let audio_id = stored.await.unwrap().id;
     let draft = |n: usize| Draft {

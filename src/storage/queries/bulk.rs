@@ -100,6 +100,9 @@ impl NewVoicemailRow<'_> {
     }
 }
 
+/// Request id, voicemail, hash of what was asked for, SHA-256 of the audio.
+type RequestRow = (Option<String>, Id, Vec<u8>, Vec<u8>);
+
 #[derive(QueryableByName)]
 struct LastSenderRow {
     #[diesel(sql_type = Text)]
@@ -192,7 +195,7 @@ impl BulkStore for Session<'_> {
         if request_ids.is_empty() {
             return Ok(HashMap::new());
         }
-        let rows: Vec<(Option<String>, Id, Vec<u8>, Vec<u8>)> = voicemails::table
+        let rows: Vec<RequestRow> = voicemails::table
             .inner_join(audios::table)
             .filter(voicemails::workspace_id.eq(workspace.0))
             .filter(voicemails::request_id.eq_any(request_ids.iter().copied()))
