@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Writes tables/area_codes.csv and tables/postal_codes.csv from published data. Run by hand, when the data is to be renewed:
+"""Writes tables/area_codes.csv and tables/postal_codes.csv from published data. Run by hand, to renew it:
 
     python3 -m venv /tmp/tables && /tmp/tables/bin/pip install phonenumbers zipcodes
     /tmp/tables/bin/python scripts/make_tables.py
 
-Nothing in CI runs it, and a build needs neither it nor the network: what it wrote is committed. docs/tables.md says what
-the tables are for, and what is doubtful in them.
+Nothing in CI runs it, and a build needs neither it nor the network: what it wrote is committed. docs/tables.md says
+what the tables are for, and what is doubtful in them.
 """
 
 from __future__ import annotations

@@ -45,7 +45,8 @@ impl AreaCodes {
                 states: states.split_whitespace().map(str::to_owned).collect(),
                 zones: zones_of(zones).map_err(fault)?,
             };
-            if !is_code(country) && !(code == ANY && country.is_empty()) {
+            let is_country = is_code(country) || (code == ANY && country.is_empty());
+            if !is_country {
                 return Err(fault(format!(
                     "`{country}` is no country; give its two letters such as `US`"
                 )));
