@@ -15,7 +15,7 @@ import grpc
 
 COUNT = 10_000
 # Enough to be under way for long; how many single sends there are meanwhile is what counts.
-COUNT_BESIDE = 4_000
+BESIDE = 4_000
 
 
 def recipients(count: int, area: int) -> list[Any]:
@@ -65,7 +65,7 @@ class Killed(OwnServer):
             batch_id="beside",
             use_case_id=self.use_case.id,
             audio_id=audio.id,
-            recipients=recipients(COUNT_BESIDE, area=917),
+            recipients=recipients(BESIDE, area=917),
             schedule_time=timestamp(86_400),
         )
         began = time.monotonic()
@@ -76,9 +76,9 @@ class Killed(OwnServer):
         while not done.is_set():
             beside.append(self.create(audio.id))
         seconds = time.monotonic() - began
-        self.assertEqual(call.result().accepted_count, COUNT_BESIDE)
+        self.assertEqual(call.result().accepted_count, BESIDE)
         print(
-            f"{COUNT_BESIDE} in {seconds:.1f} s ({COUNT_BESIDE / seconds:.0f}/s) with {len(beside)} single sends meanwhile: "
+            f"{BESIDE} in {seconds:.1f} s ({BESIDE / seconds:.0f}/s) with {len(beside)} single sends meanwhile: "
             f"{quantiles(beside)}; before it, alone: {quantiles(alone)}",
             file=sys.stderr,
         )
