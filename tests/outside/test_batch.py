@@ -14,6 +14,8 @@ from support import BINARY, DEADLINE, MP3, OwnServer, api, fictional, own_enviro
 import grpc
 
 COUNT = 10_000
+# Enough to be under way for long; how many single sends there are meanwhile is what counts.
+BESIDE = 4_000
 
 
 def recipients(count: int, area: int) -> list[Any]:
@@ -32,7 +34,7 @@ class Killed(OwnServer):
             schedule_time=timestamp(86_400),
         )
         call = self.client.voicemails.BatchSendVoicemails.future(request, timeout=DEADLINE)
-        poll("the first of the batch", lambda: self.newest("killed"), lambda found: bool(found))
+        poll("a part of the batch", lambda: self.count("killed"), lambda count: count >= COUNT // 4)
         self.server.kill()
         with self.assertRaises(grpc.RpcError):
             call.result(timeout=DEADLINE)
@@ -63,7 +65,7 @@ class Killed(OwnServer):
             batch_id="beside",
             use_case_id=self.use_case.id,
             audio_id=audio.id,
-            recipients=recipients(COUNT, area=917),
+            recipients=recipients(BESIDE, area=917),
             schedule_time=timestamp(86_400),
         )
         began = time.monotonic()
@@ -74,9 +76,9 @@ class Killed(OwnServer):
         while not done.is_set():
             beside.append(self.create(audio.id))
         seconds = time.monotonic() - began
-        self.assertEqual(call.result().accepted_count, COUNT)
+        self.assertEqual(call.result().accepted_count, BESIDE)
         print(
-            f"{COUNT} in {seconds:.1f} s ({COUNT / seconds:.0f}/s) with {len(beside)} single sends meanwhile: "
+            f"{BESIDE} in {seconds:.1f} s ({BESIDE / seconds:.0f}/s) with {len(beside)} single sends meanwhile: "
             f"{quantiles(beside)}; before it, alone: {quantiles(alone)}",
             file=sys.stderr,
         )
@@ -88,10 +90,6 @@ class Killed(OwnServer):
         began = time.monotonic()
         self.client.create(self.use_case.id, fictional(0), audio_id=audio_id, request_id=uuid.uuid4().hex)
         return time.monotonic() - began
-
-    def newest(self, batch_id: str) -> list[Any]:
-        request = api.ListVoicemailsRequest(batch_id=batch_id, page_size=1)
-        return list(self.client.voicemails.ListVoicemails(request, timeout=DEADLINE).voicemails)
 
     def count(self, batch_id: str) -> int:
         request = api.GetDeliveryReportRequest(
