@@ -341,7 +341,12 @@ mod tests {
             ..plan(SenderPolicy::Main)
         };
         let recipient = "+12125550100";
-        let gone = chosen(&[other.clone()], recipient, None, named(main.id));
+        let gone = chosen(
+            std::slice::from_ref(&other),
+            recipient,
+            None,
+            named(main.id),
+        );
         assert_eq!(gone, Err(NoSender::MainMayNotSend));
         let frees = Time::from_micros(3);
         let busy = Candidate {
