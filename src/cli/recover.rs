@@ -119,7 +119,10 @@ async fn after_restore(
         ("under way", format!("{} are SENDING: held", before.sending)),
         (
             "later",
-            format!("{} wait for a later time: left as they are", before.later),
+            format!(
+                "{} wait for a later time: held where their callers may have brought them forward",
+                before.later
+            ),
         ),
         (
             "sent",

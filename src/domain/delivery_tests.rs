@@ -528,3 +528,27 @@ fn a_gate_that_refuses_ends_it_without_a_try() {
             .is_err()
     );
 }
+
+#[test]
+fn times_that_the_caller_changes_hold_whatever_held_it() {
+    let (mut delivery, _) = sending();
+    delivery.attempt_count = 0;
+    delivery
+        .hold(Gate::Cap, String::new(), at(48 * 3_600), at(9))
+        .expect("it is under way");
+    delivery.set_times(delivery.due_time, at(3_600), false);
+    assert_eq!(delivery.next_time, Some(at(3_600)), "it expires in time");
+    assert_eq!(delivery.hold_gate, Some(Gate::Cap));
+    delivery.set_times(at(1_800), at(3_600), true);
+    assert_eq!(
+        (delivery.next_time, delivery.due_time, delivery.hold_gate),
+        (Some(at(1_800)), at(1_800), None)
+    );
+    // Put aside it stays so, and once it is let go it leaves when its caller wants it.
+    delivery.held = true;
+    delivery.next_time = None;
+    delivery.set_times(at(2_400), at(3_600), true);
+    assert_eq!(delivery.next_time, None);
+    delivery.release(at(10)).expect("it is put aside");
+    assert_eq!(delivery.next_time, Some(at(2_400)));
+}

@@ -10,20 +10,22 @@ use ringless::domain::consent::ConsentKind;
 use ringless::domain::doubt::DoubtTraits;
 use ringless::domain::failure::FailureReason;
 use ringless::domain::gate::{self, Finding, Findings, Gate, GateCheck, Verdict, VerdictKind};
-use ringless::domain::ids::VoicemailId;
+use ringless::domain::ids::{UseCaseId, VoicemailId};
 use ringless::domain::room::Room;
-use ringless::domain::status::Status;
-use ringless::domain::suppression::{Scope, SuppressionReason};
+use ringless::domain::status::{End, Status};
+use ringless::domain::suppression::{Deletion, Scope, SuppressionReason};
 use ringless::domain::time::Time;
 use ringless::domain::use_case::Purpose;
+use ringless::domain::word::{Said, Word};
 use ringless::ops::consents::{self, NewConsent, NewRevocation};
+use ringless::ops::deliver::{self, Delivering, Heard};
 use ringless::ops::send_voicemail::{Accepted, Draft};
 use ringless::ops::suppressions::{self, NewSuppression};
 use ringless::ops::use_cases::{self, UseCaseChange};
 use ringless::ops::{OpError, voicemails};
 use ringless::storage::Tx;
 
-use crate::support::data::{Scene, WORKSPACE, number};
+use crate::support::data::{LEASE, Scene, WORKSPACE, number};
 use crate::support::scripted::{NEITHER, REPEATABLE, Scripted};
 use crate::support::{Engine, START_US};
 
@@ -43,6 +45,9 @@ crate::on_both_databases!(
     a_repeat_in_doubt_is_not_made_once_the_recipient_is_suppressed,
     a_repeat_in_doubt_waits_for_the_window_as_long_as_its_carrier_knows_it,
     the_first_look_and_the_latest_are_kept_and_the_same_hold_is_one,
+    an_entity_keeps_its_name_while_numbers_are_suppressed_for_it,
+    an_opt_out_for_nothing_that_is_sent_holds_for_everything,
+    a_carriers_word_after_the_end_counts_and_suppresses,
 );
 
 const RECIPIENT: &str = "+12125550100";
@@ -563,4 +568,96 @@ async fn the_first_look_and_the_latest_are_kept_and_the_same_hold_is_one(engine:
         assert_eq!(kept_now.len(), kept);
         assert_eq!((kept_now[0].number, kept_now[1].number), (1, second));
     }
+}
+
+async fn an_entity_keeps_its_name_while_numbers_are_suppressed_for_it(engine: Engine) {
+    let scene = Scene::new(engine, Scripted::new(NEITHER, [])).await;
+    suppress(&scene, RECIPIENT, SuppressionReason::OptOut).await;
+    let rename = async |name: &str| {
+        let (id, registry) = (scene.use_case_id, scene.registry.clone());
+        let change = UseCaseChange {
+            entity_name: Some(name.to_owned()),
+            ..UseCaseChange::default()
+        };
+        let update = move |tx: &mut dyn Tx| use_cases::update(tx, WORKSPACE, id, change, &registry);
+        scene.test.store.write(update).await
+    };
+    let refused = rename("Clinic, LLC").await.unwrap_err();
+    assert!(
+        matches!(&refused, OpError::InvalidFields(bad) if bad[0].field == "use_case.entity_name")
+    );
+    assert!(rename("Clinic").await.is_ok(), "the same name is no other");
+    let find = move |tx: &mut dyn Tx| tx.suppressions_of(WORKSPACE, &number(RECIPIENT));
+    let known = scene.test.store.read(find).await.unwrap();
+    let id = known[0].id;
+    let deletion = Deletion {
+        time: scene.test.clock.now(),
+        reason: "a slip".to_owned(),
+        actor: "a test".to_owned(),
+    };
+    let delete = move |tx: &mut dyn Tx| tx.end_suppression(id, &deletion);
+    assert!(scene.test.store.write(delete).await.unwrap());
+    assert_eq!(
+        rename("Clinic, LLC").await.unwrap().entity_name,
+        "Clinic, LLC"
+    );
+}
+
+async fn an_opt_out_for_nothing_that_is_sent_holds_for_everything(engine: Engine) {
+    let scene = Scene::new(engine, Scripted::new(NEITHER, [])).await;
+    let effective = async |scope: Scope| {
+        let find = move |tx: &mut dyn Tx| suppressions::effective_scope(tx, WORKSPACE, &scope);
+        scene.test.store.read(find).await.unwrap()
+    };
+    let clinic = Scope::Entity("Clinic".to_owned());
+    let reminders = Scope::UseCase(scene.use_case_id);
+    for known in [Scope::Workspace, clinic, reminders] {
+        assert_eq!(effective(known.clone()).await, known);
+    }
+    let nobody = Scope::Entity("clinic".to_owned());
+    let nothing = Scope::UseCase(UseCaseId::generate());
+    for unknown in [nobody, nothing] {
+        assert_eq!(effective(unknown).await, Scope::Workspace);
+    }
+}
+
+async fn a_carriers_word_after_the_end_counts_and_suppresses(engine: Engine) {
+    let refused = Outcome::Rejected {
+        reason: FailureReason::NotMobile,
+    };
+    let scene = Scene::new(engine, Scripted::new(NEITHER, [refused])).await;
+    let id = scene.accept(RECIPIENT).await;
+    scene.work().await;
+    assert_eq!(scene.get(id).await.status, Status::Skipped);
+    let hear = async |said: Said| {
+        let delivering = Delivering {
+            registry: scene.registry.clone(),
+            rules: scene.rules.clone(),
+            gates: scene.gates.clone(),
+            lease: LEASE,
+            doors: None,
+        };
+        let hear = move |tx: &mut dyn Tx| {
+            let hand_over = tx.last_hand_over(id)?.expect("it was handed over");
+            let heard = deliver::hear(tx, &delivering, &hand_over, &Word::of(said), 0.5)?;
+            assert!(matches!(heard, Heard::Contradicts), "{heard:?}");
+            Ok::<_, OpError>(tx.last_hand_over(id)?.expect("it is there").counts_time)
+        };
+        scene.test.store.write(hear).await.unwrap()
+    };
+    let suppressed = async || {
+        let find = move |tx: &mut dyn Tx| tx.suppressions_of(WORKSPACE, &number(RECIPIENT));
+        scene.test.store.read(find).await.unwrap().len()
+    };
+    assert_eq!(
+        hear(Said::Ended(End::Because(FailureReason::CarrierDnc))).await,
+        None
+    );
+    assert_eq!(suppressed().await, 1);
+    assert_eq!(hear(Said::Ended(End::Delivered)).await, Some(at(0)));
+    assert_eq!(
+        scene.get(id).await.status,
+        Status::Skipped,
+        "the first end stays"
+    );
 }

@@ -76,14 +76,18 @@ async fn a_line_that_tells_of_a_number_ends_what_waits_for_it(engine: Engine) {
         (one.source.as_str(), one.actor.as_str(), one.note.as_str()),
         ("hotline", "opt-out door hotline", "pressed 9")
     );
-    // The same as a form, of an entity's line.
-    let (app, _folder) = started(engine, "entity_name = 'Clinic'\nsource = 'Form'").await;
-    let form = "phone_number=%2B12125550123&note=x";
-    assert_eq!(post(&app, TOKEN, FORM, form).await.status, 204);
-    let found = listed(&app).await;
-    let clinic = pb::scope::Scope::EntityName("Clinic".to_owned());
-    assert_eq!(found[0].scope.clone().unwrap().scope, Some(clinic));
-    assert_eq!(found[0].source, "Form");
+    // The same as a form, of an entity's line; and of one whose entity sends nothing, so that it means all.
+    let sample = pb::scope::Scope::EntityName("Sample Clinic".to_owned());
+    for (entity, scope) in [("Sample Clinic", Some(sample)), ("sample clinic", None)] {
+        let lines = format!("entity_name = '{entity}'\nsource = 'Form'");
+        let (app, _folder) = started(engine, &lines).await;
+        let form = "phone_number=%2B12125550123&note=x";
+        assert_eq!(post(&app, TOKEN, FORM, form).await.status, 204);
+        let found = listed(&app).await;
+        let within = found[0].scope.clone().and_then(|scope| scope.scope);
+        assert_eq!(within, scope, "{entity}");
+        assert_eq!(found[0].source, "Form");
+    }
 }
 
 async fn a_bad_number_is_refused_without_being_repeated(engine: Engine) {

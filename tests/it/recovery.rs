@@ -76,7 +76,8 @@ async fn what_may_have_been_sent_is_held_and_nothing_else(engine: Engine) {
         held: 0,
     };
     assert_eq!(counts(&scene).await, before);
-    assert_eq!(recover::hold(&scene.test.store).await.unwrap(), 2);
+    // What was scheduled may have been brought forward since the backup.
+    assert_eq!(recover::hold(&scene.test.store).await.unwrap(), 3);
     assert_eq!(
         recover::hold(&scene.test.store).await.unwrap(),
         0,
@@ -84,10 +85,10 @@ async fn what_may_have_been_sent_is_held_and_nothing_else(engine: Engine) {
     );
     let after = RestoredCounts {
         due: 0,
-        later: 1,
+        later: 0,
         sending: 0,
         sent: 1,
-        held: 2,
+        held: 3,
     };
     assert_eq!(counts(&scene).await, after);
     let calls = scene.carrier.given().len();
@@ -98,7 +99,7 @@ async fn what_may_have_been_sent_is_held_and_nothing_else(engine: Engine) {
     assert_eq!(scene.get(sending).await.status, Status::Sending);
     assert!(scene.get(due).await.status_detail.contains("restore"));
     assert_eq!(scene.get(sent).await.status, Status::Unconfirmed);
-    assert_eq!(scene.get(later).await.status, Status::Skipped);
+    assert_eq!(scene.get(later).await.status, Status::Accepted);
     assert_eq!(scene.carrier.given().len(), calls);
 }
 

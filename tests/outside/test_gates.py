@@ -1,13 +1,14 @@
 """The gates, seen by grpcurl: each refusing, holding and letting pass, with its evidence in GetVoicemail."""
 
 import json
+import sys
 import time
 import uuid
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from support import ROOT, OwnServer, Server, fictional, grpcurl, poll
+from support import DEADLINE, MP3, ROOT, OwnServer, Server, api, fictional, grpcurl, poll, timestamp, vm
 
 SERVICE = "ringless.v1.VoicemailService"
 ZONE = "America/New_York"
@@ -20,7 +21,7 @@ acknowledge = "a test that runs at any hour"
 
 
 def config(hours: tuple[str, str]) -> str:
-    """HEALTHCARE has caps alone, INFORMATIONAL hours that are closed now, MARKETING wants a consent, OTHER has a short bound."""
+    """HEALTHCARE has caps alone, INFORMATIONAL closed hours, MARKETING wants a consent, OTHER has a short bound."""
     return f"""
 [numbers]
 allowed_countries = ["US"]
@@ -179,7 +180,7 @@ class Gates(OwnServer):
             self.call("RevokeConsent", {"consent_id": made["id"], "reason": "no more", "actor": "a test"}, consents)
             self.refused(self.create(marketing, to), "CONSENT", "CONSENT_REVOKED")
 
-        with self.subTest("SUPPRESSION: what is sent after it is refused with its source, and passes once it is deleted"):
+        with self.subTest("SUPPRESSION: refused with its source, and let pass once it is deleted"):
             to, service = fictional(15), "ringless.v1.SuppressionService"
             suppression = {
                 "phone_number": to,
@@ -248,3 +249,45 @@ class Gates(OwnServer):
         checked = self.call("CheckRecipient", asked)
         by_gate = {each["gate"]: each["verdict"] for each in checked["findings"]}
         self.assertEqual(by_gate["GATE_PURPOSE"], "GATE_VERDICT_HOLD")
+
+
+class OptOut(OwnServer):
+    def test_an_opt_out_ends_a_thousand_that_wait_and_tells_the_truth_of_one_that_has_left(self) -> None:
+        self.start()
+        audio, to = self.client.upload(MP3), fictional(80)
+        left = self.client.create(self.use_case.id, to, audio_id=audio.id, request_id=str(uuid.uuid4()))
+        poll("SENT", lambda: self.client.get(left.id), lambda v: v.status == vm.VOICEMAIL_STATUS_SENT)
+        batch = api.BatchSendVoicemailsRequest(
+            batch_id="waiting",
+            use_case_id=self.use_case.id,
+            audio_id=audio.id,
+            recipients=[api.BatchRecipient(recipient_phone_number=to)] * 1_000,
+            schedule_time=timestamp(3_600),
+        )
+        accepted = self.client.voicemails.BatchSendVoicemails(batch, timeout=DEADLINE)
+        self.assertEqual(accepted.accepted_count, 1_000)
+        suppression = {
+            "phone_number": to,
+            "reason": "SUPPRESSION_REASON_OPT_OUT",
+            "source": "hotline",
+            "actor": "a test",
+        }
+        began = time.monotonic()
+        done = grpcurl(
+            self.server, "ringless.v1.SuppressionService/CreateSuppression", messages=[{"suppression": suppression}]
+        )
+        seconds = time.monotonic() - began
+        self.assertEqual(done.returncode, 0, done.stderr)
+        answer = json.loads(done.stdout)
+        self.assertEqual((answer["skippedCount"], answer["onItsWayCount"]), ("1000", "1"))
+        skipped = self.client.list(
+            batch_id="waiting",
+            statuses=[vm.VOICEMAIL_STATUS_SKIPPED],
+            failure_reasons=[vm.FAILURE_REASON_INTERNAL_DNC],
+            page_size=1000,
+        )
+        print(f"1,000 that waited ended with the answer, {1_000 * seconds:.0f} ms after grpcurl began", file=sys.stderr)
+        self.assertEqual(len(skipped), 1_000)
+        one = self.client.get(left.id)
+        self.assert_status(one, "SENT")
+        self.assertIn("the recipient was suppressed (OPT_OUT)", one.status_detail)
