@@ -5,7 +5,7 @@ mod telephony;
 
 use diesel::prelude::*;
 
-pub use telephony::{BreakerRow, NumberRow, SetupRow, UseCaseRow};
+pub use telephony::{BreakerRow, NumberRow, SetupRow, UseCaseRow, steps_to_json};
 
 use super::super::{Db, attempts, audios, hand_overs, voicemails};
 use crate::domain::attempt::{Attempt, OutcomeKind};
