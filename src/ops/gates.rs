@@ -287,11 +287,14 @@ fn cap(
         .map(|limit| format!("{} in {} day(s)", limit.max, limit.days))
         .collect();
     let last: Vec<String> = uses.iter().take(5).map(ToString::to_string).collect();
-    Ok(finding
+    let finding = finding
         .input("limits", limits.join(", "))
         .input("entity", &use_case.entity_name)
-        .input("counted", uses.len())
-        .input("last", last.join(", ")))
+        .input("counted", uses.len());
+    Ok(match last.is_empty() {
+        true => finding,
+        false => finding.input("last", last.join(", ")),
+    })
 }
 
 fn window(

@@ -200,7 +200,7 @@ class Gates(OwnServer):
             self.passed(self.create(health, fictional(17)), "AUDIO")
 
         with self.subTest("SENDER: at its cap the number is waited for"):
-            change = {"phone_number": {"id": self.number.id, "daily_cap": 1}, "update_mask": "dailyCap"}
+            change = {"phone_number": {"id": self.number.id, "daily_cap": 1}, "update_mask": {"paths": ["daily_cap"]}}
             self.call("UpdatePhoneNumber", change, "ringless.v1.TelephonyService")
             self.held(self.create(health, fictional(18)), "SENDER")
             change["phone_number"]["daily_cap"] = 0
