@@ -42,6 +42,11 @@ pub fn plan_text((line,): PlanLine) -> String {
 /// The texts of the JSON list that is bound first, as rows: any number of them with one statement.
 pub const TEXTS: &str = "SELECT value FROM json_array_elements_text(CAST($1 AS json))";
 
+/// What stands around a query for ids that are few and looked up one by one. As a list it is asked for once; as
+/// a plain subquery the planner would rather walk through all rows by their create_time, and look for each
+/// whether it is one, because it takes those of a batch to be spread over all time.
+pub const ONE_OF: (&str, &str) = ("= ANY(ARRAY(", "))");
+
 super::schema::schema!(Uuid, Timestamptz);
 
 /// Passes over rows that another worker has locked.

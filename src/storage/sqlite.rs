@@ -43,6 +43,9 @@ pub fn plan_text((_, _, _, line): PlanLine) -> String {
 /// to stand before all else that is bound, because SQLite counts parameters as they come.
 pub const TEXTS: &str = "SELECT value FROM json_each($1)";
 
+/// What stands around a query for ids that are few and looked up one by one.
+pub const ONE_OF: (&str, &str) = ("IN (", ")");
+
 super::schema::schema!(Binary, BigInt);
 
 /// A write has the database to itself, so there is nothing to lock or to pass over.

@@ -7,7 +7,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text};
 
 use super::super::{
-    Db, IdSql, TEXTS, audios, batch_members, batches, voicemail_labels, voicemails,
+    Db, IdSql, ONE_OF, TEXTS, audios, batch_members, batches, voicemail_labels, voicemails,
 };
 use super::Session;
 use super::lists::{filtered, page};

@@ -60,11 +60,15 @@ macro_rules! filtered {
             query = query.filter(voicemails::id.eq_any(labelled));
         }
         if let Some(batch_id) = &filter.batch_id {
-            let members = batch_members::table
-                .filter(batch_members::workspace_id.eq($workspace.0))
-                .filter(batch_members::batch_id.eq(batch_id.clone()))
-                .select(batch_members::voicemail_id);
-            query = query.filter(voicemails::id.eq_any(members));
+            let (one_of, end) = ONE_OF;
+            let members = diesel::dsl::sql::<diesel::sql_types::Bool>(&format!(
+                "voicemails.id {one_of}SELECT voicemail_id FROM batch_members WHERE workspace_id = "
+            ))
+            .bind::<diesel::sql_types::BigInt, _>($workspace.0)
+            .sql(" AND batch_id = ")
+            .bind::<diesel::sql_types::Text, _>(batch_id.clone())
+            .sql(end);
+            query = query.filter(members);
         }
         if let Some(time) = filter.create_time_from {
             query = query.filter(voicemails::create_time.ge(Ts(time)));

@@ -5,7 +5,7 @@ use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, SmallInt, Text};
 
-use super::super::{Db, IdSql, batch_members, voicemail_labels, voicemails};
+use super::super::{Db, IdSql, ONE_OF, voicemail_labels, voicemails};
 use super::Session;
 use super::lists::filtered;
 use super::rows::{failure_reason, status};

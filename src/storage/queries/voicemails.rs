@@ -6,7 +6,7 @@ use diesel::dsl::exists;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, SmallInt};
 
-use super::super::{Db, audios, batch_members, voicemail_labels, voicemails};
+use super::super::{Db, ONE_OF, audios, batch_members, voicemail_labels, voicemails};
 use super::Session;
 use super::explain::Explain;
 use super::lists::{filtered, page};
