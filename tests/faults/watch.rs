@@ -120,6 +120,7 @@ pub async fn list(
 pub async fn get(channel: Channel, id: &str) -> Result<pb::Voicemail, tonic::Status> {
     let request = pb::GetVoicemailRequest {
         voicemail_id: id.to_owned(),
+        ..Default::default()
     };
     let got = VoicemailServiceClient::new(channel)
         .get_voicemail(request)
