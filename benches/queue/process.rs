@@ -15,6 +15,13 @@ use tokio::sync::oneshot;
 
 use crate::carrier::{Book, Calls, Timed};
 
+/// A carrier that is no sandbox sends only for a purpose that is chosen; what is measured is the same at any hour.
+const ANY_HOUR: &str = "[purposes.other]
+federal_hours = false
+state_hours = false
+margin_minutes = 0
+acknowledge = 'nobody hears what a benchmark sends'";
+
 /// What a process of a scenario runs by; all else has its default.
 #[derive(Debug, Clone, Args)]
 pub struct ProcessArgs {
@@ -56,7 +63,7 @@ impl ProcessArgs {
             on_terminal: true,
             ..Overrides::default()
         };
-        let file = format!("[worker]\nin_flight_max = {}", self.permits);
+        let file = format!("[worker]\nin_flight_max = {}\n{ANY_HOUR}", self.permits);
         let config = Config::build(given, FileConfig::parse(&file)?)?;
         let registry = Timed::registry(Duration::from_millis(self.carrier_millis), book);
         Running::start_with(config, Clock::Database, registry).await

@@ -13,6 +13,7 @@ use ringless::config::{Config, FileConfig, Overrides};
 
 use crate::carriers::Carriers;
 use crate::client::Client;
+use crate::vendors::ANY_HOUR;
 
 #[derive(Debug, Clone, Args)]
 pub struct ServerArgs {
@@ -78,7 +79,7 @@ pub async fn run(args: ServerArgs) -> anyhow::Result<ExitCode> {
         let carriers = config.registry()?;
         return ringless::cli::until_stopped(config, carriers).await;
     };
-    let settings = format!("{SETTINGS}{NO_CARRIERS}");
+    let settings = format!("{SETTINGS}{ANY_HOUR}{NO_CARRIERS}");
     let config = Config::build(given, FileConfig::parse(&settings)?)?;
     let carriers = Carriers::Recorded.accounts().map(|account| {
         let carrier: Arc<dyn Carrier> = Arc::new(Client {
