@@ -25,6 +25,7 @@ pub mod clock;
 pub mod config;
 pub mod crash;
 pub mod domain;
+pub mod gather;
 pub mod grpc;
 pub mod http;
 pub mod intake;

@@ -29,6 +29,8 @@ pub mod voicedrop;
 use std::future::Future;
 use std::pin::Pin;
 
+use prost::bytes::Bytes;
+
 pub use notice::{Event, Notice, NoticeFault};
 pub use registry::Registry;
 
@@ -82,7 +84,7 @@ pub struct Call {
     pub request: Vec<u8>,
     pub message: Message,
     /// Empty unless it goes with the call.
-    pub audio: Vec<u8>,
+    pub audio: Bytes,
     pub now: Time,
 }
 
@@ -101,7 +103,7 @@ pub struct Question {
 #[derive(Debug)]
 pub struct Upload {
     pub sha256: [u8; 32],
-    pub audio: Vec<u8>,
+    pub audio: Bytes,
     pub now: Time,
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::settings::Place;
-use super::{AudioWay, Carrier, drop_cowboy_v1, drop_cowboy_v2, sandbox, slybroadcast, voicedrop};
+use super::{Carrier, drop_cowboy_v1, drop_cowboy_v2, sandbox, slybroadcast, voicedrop};
 
 /// Makes a carrier from its settings, or says in one line what is wrong with them.
 type Open = fn(&Place, toml::Table) -> Result<Arc<dyn Carrier>, String>;
@@ -77,12 +77,6 @@ impl Registry {
             self.find(name)
                 .is_some_and(|carrier| carrier.is_simulated())
         })
-    }
-
-    /// Does any of them want the audio's bytes with the call?
-    pub fn any_takes_audio_in_call(&self) -> bool {
-        let takes = |carrier: &Arc<dyn Carrier>| carrier.audio_way() == AudioWay::InCall;
-        self.0.values().any(takes)
     }
 
     /// May this one be given health information? One that is not known may not.

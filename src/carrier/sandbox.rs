@@ -264,7 +264,7 @@ mod tests {
             attempt_number,
             request: Vec::new(),
             message: message.clone(),
-            audio: b"sound".to_vec(),
+            audio: b"sound".to_vec().into(),
             now: Time::from_micros(1_000_000),
         };
         sandbox.hand_over(call).await.0

@@ -21,8 +21,8 @@ pub enum Error {
     /// A row that is named does not exist (any more).
     #[error("a row that is named does not exist: {0}")]
     Missing(String),
-    /// A guarded write did not touch exactly one row: somebody else was first.
-    #[error("a guarded write of {what} touched {rows} rows instead of 1")]
+    /// A guarded write did not touch exactly the rows that it is about: somebody else was first.
+    #[error("a guarded write of {what} touched {rows} rows, which is not what it is about")]
     Guard { what: &'static str, rows: usize },
     /// A row can't be read as what it should be.
     #[error("a row of {table} can't be read: {why}")]
@@ -113,6 +113,14 @@ impl Error {
         match rows {
             1 => Ok(()),
             rows => Err(Error::Guard { what, rows }),
+        }
+    }
+
+    /// As many rows must have been touched as there were to be written.
+    pub fn unless_all(what: &'static str, rows: usize, wanted: usize) -> Result<()> {
+        match rows == wanted {
+            true => Ok(()),
+            false => Err(Error::Guard { what, rows }),
         }
     }
 

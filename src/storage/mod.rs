@@ -12,6 +12,7 @@ mod bell;
 mod error;
 mod libpq;
 mod pg;
+mod prepared;
 pub mod schema;
 mod sqlite;
 mod store;

@@ -12,6 +12,7 @@ use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 
 use super::error::{Error, Result};
+use super::prepared::Prepared;
 use super::values::Ts;
 use crate::chance::even_draw;
 use crate::domain::retry::spread;
@@ -47,6 +48,9 @@ pub const TEXTS: &str = "SELECT value FROM json_array_elements_text(CAST($1 AS j
 /// whether it is one, because it takes those of a batch to be spread over all time.
 pub const ONE_OF: (&str, &str) = ("= ANY(ARRAY(", "))");
 
+/// An id that is written as 32 hexadecimal digits.
+pub const ID_OF_TEXT: &str = "CAST(value AS uuid)";
+
 super::schema::schema!(Uuid, Timestamptz);
 
 /// Passes over rows that another worker has locked.
@@ -76,6 +80,13 @@ macro_rules! first_locked {
     };
 }
 
+/// Equal, or both NULL.
+macro_rules! is_same {
+    ($column:expr, $value:expr) => {
+        $column.is_not_distinct_from($value)
+    };
+}
+
 /// Stores the rows that no other stands in the way of, in one statement: each costs a way to the server.
 macro_rules! insert_new {
     ($table:expr, $rows:expr, $conn:expr) => {
@@ -98,6 +109,13 @@ macro_rules! slice_of_create_time {
 
 #[path = "queries/mod.rs"]
 pub mod queries;
+
+#[path = "pg_rows.rs"]
+mod many_rows;
+
+pub use many_rows::{
+    end_attempts, insert_attempts, insert_checks, insert_hand_overs, update_deliveries,
+};
 
 /// One clock for all machines: the server's.
 pub fn database_now(conn: &mut Conn) -> Result<Time> {
@@ -344,6 +362,15 @@ pub fn lock_until_end(conn: &mut Conn, key: i64) -> Result<()> {
     define_sql_function! { fn pg_advisory_xact_lock(key: diesel::sql_types::BigInt) -> diesel::sql_types::Nullable<Bool>; }
     // It gives SQL's void, which is read as no row value at all.
     diesel::select(pg_advisory_xact_lock(key)).execute(conn)?;
+    Ok(())
+}
+
+/// The same for many numbers, which are locked in this order.
+pub fn lock_all_until_end(conn: &mut Conn, keys: Vec<i64>) -> Result<()> {
+    let lock = "SELECT pg_advisory_xact_lock(key) FROM unnest($1) AS key";
+    let query = diesel::sql_query(lock)
+        .bind::<diesel::sql_types::Array<diesel::sql_types::BigInt>, _>(keys);
+    Prepared(query).execute(conn)?;
     Ok(())
 }
 

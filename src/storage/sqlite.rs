@@ -5,7 +5,10 @@ use diesel::r2d2::{ConnectionManager, CustomizeConnection, Error as R2d2Error, P
 use diesel::result::Error as DieselError;
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 
+use self::queries::{EndedAttempt, GateCheckRow, HandOverRow, delivery, gates};
 use super::error::{Error, Result};
+use super::traits::{Guard, NewAttempt};
+use crate::domain::delivery::Delivery;
 use crate::domain::time::Time;
 
 pub type Conn = SqliteConnection;
@@ -46,6 +49,9 @@ pub const TEXTS: &str = "SELECT value FROM json_each($1)";
 /// What stands around a query for ids that are few and looked up one by one.
 pub const ONE_OF: (&str, &str) = ("IN (", ")");
 
+/// An id that is written as 32 hexadecimal digits.
+pub const ID_OF_TEXT: &str = "unhex(value)";
+
 super::schema::schema!(Binary, BigInt);
 
 /// A write has the database to itself, so there is nothing to lock or to pass over.
@@ -68,6 +74,13 @@ macro_rules! first_locked {
         let _: Lock = $lock;
         $query.first::<$row>($conn).optional()
     }};
+}
+
+/// Equal, or both NULL.
+macro_rules! is_same {
+    ($column:expr, $value:expr) => {
+        diesel::SqliteExpressionMethods::is($column, $value)
+    };
 }
 
 /// Stores the rows that no other stands in the way of, one by one: SQLite's statement for several can't
@@ -166,4 +179,48 @@ pub fn lock_until_end(_: &mut Conn, _: i64) -> Result<()> {
 /// A commit that fails here has been rolled back: nothing lies between us and the file.
 pub fn commit_error(error: DieselError) -> Error {
     error.into()
+}
+
+/// A write has the database to itself, so there is nothing to lock.
+pub fn lock_all_until_end(_: &mut Conn, _: Vec<i64>) -> Result<()> {
+    Ok(())
+}
+
+// Many rows are written one by one: a statement that is prepared costs a few microseconds, and no way to a server.
+
+pub fn update_deliveries(conn: &mut Conn, rows: &[(Guard, Delivery)], now: Time) -> Result<usize> {
+    each(rows, |(guard, after)| {
+        delivery::update_delivery(conn, *guard, after, now)
+    })
+}
+
+pub fn insert_hand_overs(conn: &mut Conn, rows: Vec<HandOverRow>) -> Result<()> {
+    each(rows, |row| delivery::insert_hand_over(conn, row)).map(drop)
+}
+
+pub fn insert_attempts(conn: &mut Conn, rows: &[NewAttempt]) -> Result<()> {
+    each(rows, |row| delivery::insert_attempt(conn, row)).map(drop)
+}
+
+pub fn end_attempts(conn: &mut Conn, rows: &[EndedAttempt]) -> Result<()> {
+    let ended = |row: &EndedAttempt| {
+        delivery::end_attempt(conn, row.voicemail_id, row.number, &row.end)
+    };
+    each(rows, ended).map(drop)
+}
+
+pub fn insert_checks(conn: &mut Conn, rows: Vec<GateCheckRow>) -> Result<()> {
+    each(rows, |row| gates::insert_check(conn, row)).map(drop)
+}
+
+/// How many rows were touched.
+fn each<R>(
+    rows: impl IntoIterator<Item = R>,
+    mut write: impl FnMut(R) -> QueryResult<usize>,
+) -> Result<usize> {
+    let mut touched = 0;
+    for row in rows {
+        touched += write(row)?;
+    }
+    Ok(touched)
 }

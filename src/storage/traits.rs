@@ -6,6 +6,7 @@ mod carriers;
 mod counting;
 mod gates;
 mod suppressions;
+mod together;
 
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ pub use gates::GateStore;
 pub use suppressions::{
     ConsentFilter, ConsentStore, ScopeFilter, SkipReason, SuppressionFilter, SuppressionStore,
 };
+pub use together::TogetherStore;
 
 use crate::domain::attempt::{Attempt, CarrierWords, OutcomeKind};
 use crate::domain::breaker::Breaker;
@@ -54,6 +56,7 @@ pub trait Tx:
     + RecoveryStore
     + SuppressionStore
     + ConsentStore
+    + TogetherStore
 {
     /// The store's time, the same throughout a write.
     fn now(&mut self) -> Result<Time>;
@@ -73,7 +76,7 @@ pub trait Tx:
 ///
 /// Calls that only need a row to be there take `Present`. It does not get in the way of `Change`, so
 /// that a setup can be suspended however many calls use it at once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Lock {
     None,
     /// It stays there: nobody takes it `Whole`.
@@ -425,6 +428,13 @@ pub trait DeliveryStore {
         number: i32,
         end: &AttemptEnd,
     ) -> Result<bool>;
+    /// The same, put off with the unit of work's other writes where it does many together.
+    fn end_attempt_together(
+        &mut self,
+        voicemail: VoicemailId,
+        number: i32,
+        end: &AttemptEnd,
+    ) -> Result<()>;
     fn find_attempts(&mut self, voicemail: VoicemailId) -> Result<Vec<Attempt>>;
     fn set_late_outcome(
         &mut self,

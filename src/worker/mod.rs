@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 pub use housekeeping::Housekeeping;
 pub use run::Runner;
@@ -17,7 +18,7 @@ use crate::config::WorkerConfig;
 use crate::domain::ids::SetupId;
 use crate::domain::room::{Kind, Room};
 use crate::ops;
-use crate::ops::deliver::Task;
+use crate::ops::deliver::{Started, Task};
 use crate::readiness::Readiness;
 use crate::wake::Wake;
 
@@ -96,8 +97,9 @@ impl Worker {
         if now.free() == 0 {
             return Ok(self.config.poll);
         }
-        let claimed = self.runner.claim(now).await?;
-        let is_empty = claimed.is_empty();
+        let instant = Instant::now();
+        let Started { claimed, begun } = self.runner.start_due(now).await?;
+        let is_empty = claimed.is_empty() && begun.is_empty();
         let wait = match (claimed.now, claimed.next) {
             (Some(now), Some(next)) => next.since(now).min(self.config.poll),
             _ => self.config.poll,
@@ -108,6 +110,14 @@ impl Worker {
             tasks.spawn(async move {
                 let _place = place;
                 runner.run(task).await;
+            });
+        }
+        for (task, next) in begun {
+            let place = Place::take(room, &task);
+            let runner = self.runner.clone();
+            tasks.spawn(async move {
+                let _place = place;
+                runner.go_on(task, next, instant).await;
             });
         }
         // Where something was found there may be more. Where nothing was, what is due may be locked by

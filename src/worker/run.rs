@@ -1,9 +1,11 @@
 //! One task from claim to record: begin, call or ask, record. Between the database's units of work
 //! and the carrier's call nothing is held but the lease.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use prost::bytes::Bytes;
 use tokio::time::Instant;
 use tracing::Instrument;
 
@@ -16,10 +18,12 @@ use crate::domain::breaker::{Failures, Sign};
 use crate::domain::delivery::Delivery;
 use crate::domain::failure::FailureReason;
 use crate::domain::ids::{AudioId, LeaseToken};
-use crate::domain::room::{Kind, Room};
+use crate::domain::room::Room;
+use crate::gather::Gather;
 use crate::ops::Result;
 use crate::ops::deliver::{
-    self, CallPlan, Claimed, Delivering, NextMove, QuestionPlan, Recorded, Round, Task,
+    self, CallPlan, Called, Claimed, Delivering, NextMove, QuestionPlan, Recorded, Round, Started,
+    Task,
 };
 use crate::ops::error::OpError;
 use crate::storage::{Error, Store};
@@ -38,6 +42,10 @@ pub struct Runner {
     pub chance: Chance,
     /// The order in which use cases have their turns.
     round: Mutex<Round>,
+    /// Calls that are answered at the same time are recorded together.
+    records: Gather<Called, Option<Recorded>>,
+    /// The bytes of audio; those of a campaign's are read once for many. `Err`: the database is away.
+    audio: Gather<AudioId, std::result::Result<Option<Bytes>, String>>,
     failures: Mutex<Failures>,
 }
 
@@ -53,6 +61,13 @@ enum Uploaded {
     Not(Outcome, CarrierWords),
 }
 
+/// Units of work that record at once, and calls that one of them records.
+const RECORDING_MAX: usize = 2;
+const TOGETHER_MAX: usize = 256;
+/// Units of work that read audio at once, and voicemails whose audio one of them reads: at most as many times 8 MiB.
+const READING_MAX: usize = 2;
+const READ_TOGETHER_MAX: usize = 16;
+
 /// What a call came to is known and must not be lost: recording it is tried for this long.
 const RECORD_FOR: Duration = Duration::from_secs(600);
 /// Between two tries, at most.
@@ -67,6 +82,8 @@ impl Runner {
     ) -> Runner {
         Runner {
             renew_every: delivering.lease / 3,
+            records: records(&store, &delivering),
+            audio: audio(&store),
             store,
             delivering,
             call_timeout: config.call_timeout,
@@ -96,7 +113,58 @@ impl Runner {
         Ok(())
     }
 
-    /// Claims what is due and has room.
+    /// Claims what is due and has room, and begins what was waiting.
+    pub async fn start_due(&self, room: Room) -> Result<Started> {
+        let (delivering, chance) = (self.delivering.clone(), self.chance);
+        let mut round = locked(&self.round).clone();
+        let token = LeaseToken::generate();
+        // What was begun is known here also where the answer to the commit is lost.
+        let begun: Arc<Mutex<Vec<Task>>> = Arc::default();
+        let noted = begun.clone();
+        let known = room.clone();
+        let started = self
+            .store
+            .write(move |tx| {
+                let started =
+                    deliver::claim_and_begin(tx, &delivering, &mut round, known, token, chance)?;
+                if !started.claimed.is_empty() || !started.begun.is_empty() {
+                    crash::point("claim.written");
+                }
+                if !started.begun.is_empty() {
+                    crash::point("begin.written");
+                }
+                let tasks = started.begun.iter().map(|(task, _)| task.clone());
+                locked(&noted).extend(tasks);
+                Ok::<_, OpError>((started, round))
+            })
+            .await;
+        let (started, round) = match started {
+            Ok(started) => started,
+            Err(OpError::Storage(error @ (Error::Unavailable(_) | Error::CommitUnknown(_)))) => {
+                let begun = std::mem::take(&mut *locked(&begun));
+                for task in begun {
+                    self.never_called(&task, Duration::ZERO).await?;
+                }
+                return Err(error.into());
+            }
+            Err(error) => {
+                tracing::warn!(error = %error, "what is due could not be begun together; each is begun alone");
+                let claimed = self.claim(room).await?;
+                return Ok(Started {
+                    claimed,
+                    begun: Vec::new(),
+                });
+            }
+        };
+        self.keep_claim(&started.claimed, round);
+        if !started.begun.is_empty() {
+            crash::point("claim.committed");
+            crash::point("begin.committed");
+        }
+        Ok(started)
+    }
+
+    /// Claims what is due and has room; each is begun alone.
     pub async fn claim(&self, room: Room) -> Result<Claimed> {
         let delivering = self.delivering.clone();
         let mut round = locked(&self.round).clone();
@@ -105,12 +173,14 @@ impl Runner {
             .write(move |tx| {
                 let token = LeaseToken::generate();
                 let claimed = deliver::claim(tx, &delivering, &mut round, room, token)?;
-                if !claimed.is_empty() {
-                    crash::point("claim.written");
-                }
                 Ok::<_, OpError>((claimed, round))
             })
             .await?;
+        self.keep_claim(&claimed, round);
+        Ok(claimed)
+    }
+
+    fn keep_claim(&self, claimed: &Claimed, round: Round) {
         if !claimed.is_empty() {
             crash::point("claim.committed");
         }
@@ -118,14 +188,23 @@ impl Runner {
         for delivery in &claimed.ended {
             self.note_end(delivery);
         }
-        Ok(claimed)
     }
 
     /// Runs a task to its end. What fails is logged, and the row is rescued when its lease ends.
     pub async fn run(&self, task: Task) {
+        self.logged(&task, self.begin_alone(&task)).await;
+    }
+
+    /// Runs one that has begun to its end. Its lease is counted from within the unit of work that began it, so
+    /// `started`, an instant before that, is no later.
+    pub async fn go_on(&self, task: Task, next: NextMove, started: Instant) {
+        self.logged(&task, self.take(&task, next, started)).await;
+    }
+
+    async fn logged(&self, task: &Task, work: impl Future<Output = Result<()>>) {
         let span = tracing::info_span!("delivery", voicemail.id = %task.delivery.voicemail_id);
         async {
-            if let Err(error) = self.try_run(&task).await {
+            if let Err(error) = work.await {
                 tracing::warn!(error = %error, "a delivery could not go on; it is looked at again when its lease ends");
             }
         }
@@ -133,15 +212,7 @@ impl Runner {
         .await;
     }
 
-    async fn try_run(&self, task: &Task) -> Result<()> {
-        // Read before the attempt is written, so that nothing can fail between that and the call.
-        let takes_audio = self.delivering.registry.any_takes_audio_in_call();
-        let audio = match task.kind {
-            Kind::Send | Kind::Rescue if takes_audio => {
-                self.read_audio(task.delivery.audio_id).await?
-            }
-            Kind::Send | Kind::Rescue | Kind::Ask => Vec::new(),
-        };
+    async fn begin_alone(&self, task: &Task) -> Result<()> {
         let (delivering, held) = (self.delivering.clone(), task.clone());
         let chance = (self.chance)();
         // The lease is counted from within the unit of work, so this instant is no later.
@@ -155,45 +226,48 @@ impl Runner {
             .await;
         crash::point("begin.committed");
         match begun {
-            Ok(NextMove::Call(plan)) => self.call(task, plan, audio, started).await,
-            Ok(NextMove::Ask(plan)) => self.ask(plan).await,
-            Ok(NextMove::Done(delivery)) => {
-                self.note_end(&delivery);
-                Ok(())
-            }
-            Ok(NextMove::Lost) => Ok(()),
+            Ok(next) => self.take(task, next, started).await,
             // It may have been written, and no call was made: only we know. What fails for another
             // reason would fail again, so it waits for its lease's end.
             Err(OpError::Storage(error @ (Error::Unavailable(_) | Error::CommitUnknown(_)))) => {
                 tracing::warn!(error = %error, "a call could not be begun");
-                self.never_called(task).await
+                self.never_called(task, Duration::ZERO).await
             }
             Err(error) => Err(error),
         }
     }
 
-    async fn never_called(&self, task: &Task) -> Result<()> {
+    async fn take(&self, task: &Task, next: NextMove, started: Instant) -> Result<()> {
+        match next {
+            NextMove::Call(plan) => self.call(task, plan, started).await,
+            NextMove::Ask(plan) => self.ask(plan).await,
+            NextMove::Done(delivery) => {
+                self.note_end(&delivery);
+                Ok(())
+            }
+            NextMove::Lost => Ok(()),
+        }
+    }
+
+    /// Whatever was written of it, no call was made: another worker may have it `wait` from now.
+    async fn never_called(&self, task: &Task, wait: Duration) -> Result<()> {
         self.persist(|| {
             let task = task.clone();
-            self.store.write(move |tx| deliver::never_called(tx, &task))
+            self.store
+                .write(move |tx| deliver::never_called(tx, &task, wait))
         })
         .await
     }
 
-    async fn read_audio(&self, id: AudioId) -> Result<Vec<u8>> {
-        let audio = self.store.read(move |tx| tx.read_audio(id)).await;
-        audio
-            .map_err(OpError::from)?
-            .ok_or_else(|| OpError::Internal("the audio of a voicemail is gone".to_owned()))
+    /// `Ok(None)`: it is gone, which nothing that goes right brings about.
+    async fn read_audio(&self, id: AudioId) -> Result<Option<Bytes>> {
+        let read = self.audio.go(id).await;
+        let broke_off = || Err("the reading of audio broke off".to_owned());
+        let read = read.unwrap_or_else(broke_off);
+        read.map_err(|error| Error::Unavailable(error).into())
     }
 
-    async fn call(
-        &self,
-        task: &Task,
-        plan: CallPlan,
-        audio: Vec<u8>,
-        started: Instant,
-    ) -> Result<()> {
+    async fn call(&self, task: &Task, plan: CallPlan, started: Instant) -> Result<()> {
         let name = plan.begun.hand_over.carrier.clone();
         let Some(carrier) = self.delivering.registry.find(&name) else {
             return Err(OpError::Internal(format!(
@@ -201,25 +275,35 @@ impl Runner {
             )));
         };
         if self.is_too_late(started) {
-            return self.never_called(task).await;
+            return self.never_called(task, Duration::ZERO).await;
         }
         let (plan, started) = match plan.needs_upload() {
             false => (plan, started),
             true => match self.upload(carrier.as_ref(), &plan).await? {
                 Uploaded::Ready(plan, started) => (*plan, started),
                 Uploaded::Lost => return Ok(()),
-                Uploaded::Unwritten => return self.never_called(task).await,
+                Uploaded::Unwritten => return self.never_called(task, Duration::ZERO).await,
                 Uploaded::Not(outcome, words) => {
                     return self.record(plan, outcome, words).await;
                 }
             },
         };
         if self.is_too_late(started) {
-            return self.never_called(task).await;
+            return self.never_called(task, Duration::ZERO).await;
         }
         let audio = match carrier.audio_way() {
-            AudioWay::InCall => audio,
-            AudioWay::Link | AudioWay::Upload => Vec::new(),
+            AudioWay::InCall => match self.read_audio(plan.begun.delivery.audio_id).await {
+                Ok(Some(audio)) => audio,
+                Ok(None) => {
+                    tracing::error!("the audio of a voicemail is gone");
+                    return self.never_called(task, self.delivering.lease).await;
+                }
+                Err(error) => {
+                    tracing::warn!(error = %error, "a call could not be begun");
+                    return self.never_called(task, Duration::ZERO).await;
+                }
+            },
+            AudioWay::Link | AudioWay::Upload => Bytes::new(),
         };
         let call = Call {
             hand_over_id: plan.begun.hand_over.id,
@@ -250,9 +334,11 @@ impl Runner {
     /// Gives the carrier the audio that it has yet to be given; nothing of the message itself leaves.
     async fn upload(&self, carrier: &dyn Carrier, plan: &CallPlan) -> Result<Uploaded> {
         let begun = &plan.begun;
+        let audio = self.read_audio(begun.delivery.audio_id).await?;
+        let gone = || OpError::Internal("the audio of a voicemail is gone".to_owned());
         let upload = Upload {
             sha256: begun.message.audio_sha256,
-            audio: self.read_audio(begun.delivery.audio_id).await?,
+            audio: audio.ok_or_else(gone)?,
             now: begun.now,
         };
         let given = tokio::time::timeout(self.call_timeout, carrier.upload(upload));
@@ -296,19 +382,41 @@ impl Runner {
         let name = &plan.begun.hand_over.carrier;
         self.metrics.attempt(name, outcome.kind());
         tracing::debug!(carrier.name = %name, attempt.number = plan.attempt_number, outcome = ?outcome.kind(), "carrier answered");
-        let chance = (self.chance)();
-        let recorded = self.persist(|| {
-            let (plan, outcome, words) = (plan.clone(), outcome.clone(), words.clone());
-            let delivering = self.delivering.clone();
-            self.store.write(move |tx| {
-                let recorded =
-                    deliver::record_outcome(tx, &delivering, &plan, &outcome, &words, chance);
-                crash::after("record.written", recorded)
-            })
-        });
+        let called = Called {
+            plan,
+            outcome,
+            words,
+            chance: (self.chance)(),
+        };
+        let recorded = async {
+            match self.records.go(called.clone()).await.flatten() {
+                Some(recorded) => Ok(recorded),
+                None => self.record_alone(&called).await,
+            }
+        };
+        let Called { plan, outcome, .. } = &called;
         let recorded = self.holding(&plan.begun.delivery, recorded).await?;
         self.note(crash::after("record.committed", recorded));
-        self.note_sign(&plan, &outcome).await
+        self.note_sign(plan, outcome).await
+    }
+
+    /// It could not be recorded with others, or is not ours any more.
+    async fn record_alone(&self, called: &Called) -> Result<Recorded> {
+        self.persist(|| {
+            let (called, delivering) = (called.clone(), self.delivering.clone());
+            self.store.write(move |tx| {
+                let Called {
+                    plan,
+                    outcome,
+                    words,
+                    chance,
+                } = &called;
+                let recorded =
+                    deliver::record_outcome(tx, &delivering, plan, outcome, words, *chance);
+                crash::after("record.written", recorded)
+            })
+        })
+        .await
     }
 
     /// What the call says about the carrier itself.
@@ -447,6 +555,48 @@ impl Runner {
             self.metrics.held(gate);
         }
     }
+}
+
+/// Records what calls came to, many in one unit of work. `None`: it is to be recorded alone.
+fn records(store: &Store, delivering: &Delivering) -> Gather<Called, Option<Recorded>> {
+    let (store, delivering) = (store.clone(), delivering.clone());
+    Gather::new(RECORDING_MAX, TOGETHER_MAX, move |called: Vec<Called>| {
+        let (store, delivering) = (store.clone(), delivering.clone());
+        let count = called.len();
+        async move {
+            let recorded = store.write(move |tx| {
+                let recorded = deliver::record_together(tx, &delivering, &called);
+                crash::after("record.written", recorded)
+            });
+            recorded.await.unwrap_or_else(|error: OpError| {
+                tracing::warn!(error = %error, "what came of calls could not be written together; each is written alone");
+                (0..count).map(|_| None).collect()
+            })
+        }
+    })
+}
+
+fn audio(store: &Store) -> Gather<AudioId, std::result::Result<Option<Bytes>, String>> {
+    let store = store.clone();
+    Gather::new(READING_MAX, READ_TOGETHER_MAX, move |ids: Vec<AudioId>| {
+        let store = store.clone();
+        async move {
+            let wanted: BTreeSet<AudioId> = ids.iter().copied().collect();
+            let read = store.read(move |tx| {
+                let mut read = HashMap::new();
+                for id in wanted {
+                    read.insert(id, tx.read_audio(id)?.map(Bytes::from));
+                }
+                Ok::<_, Error>(read)
+            });
+            let read = read.await.map_err(|error| error.to_string());
+            let of = |id: AudioId| match &read {
+                Ok(read) => Ok(read.get(&id).cloned().flatten()),
+                Err(error) => Err(error.clone()),
+            };
+            ids.into_iter().map(of).collect()
+        }
+    })
 }
 
 /// A panic elsewhere leaves an order or a count that is at worst old.

@@ -320,7 +320,7 @@ async fn a_call_that_was_never_made_leaves_nothing_in_doubt(engine: Engine) {
     scene
         .test
         .store
-        .write(move |tx| never_called(tx, &said))
+        .write(move |tx| never_called(tx, &said, std::time::Duration::ZERO))
         .await
         .unwrap();
     let voicemail = scene.get(id).await;
@@ -331,7 +331,7 @@ async fn a_call_that_was_never_made_leaves_nothing_in_doubt(engine: Engine) {
     scene
         .test
         .store
-        .write(move |tx| never_called(tx, &task))
+        .write(move |tx| never_called(tx, &task, std::time::Duration::ZERO))
         .await
         .unwrap();
     assert_eq!(scene.get(id).await.status, Status::Sending);

@@ -416,7 +416,7 @@ async fn call(base_url: &str, more: &str) -> Outcome {
         attempt_number: 1,
         request: carrier.request(&message, &particulars),
         message,
-        audio: SAMPLE_MP3.to_vec(),
+        audio: SAMPLE_MP3.to_vec().into(),
         now: Time::EPOCH,
     };
     carrier.hand_over(call).await.0

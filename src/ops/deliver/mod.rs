@@ -1,5 +1,5 @@
-//! The worker's steps, each one unit of work: claim what is due, begin a call, record what came of
-//! it. Between them no transaction is open. The rules are in `domain/delivery.rs`.
+//! The worker's steps, each in a unit of work: claim what is due, begin a call, record what came of
+//! it; many together where there are many. Between them no transaction is open. The rules are in `domain/delivery.rs`.
 
 mod begin;
 mod breaker;
@@ -11,6 +11,7 @@ mod record;
 mod request;
 mod rescue;
 pub mod senders;
+mod together;
 
 pub use begin::{Begun, CallPlan, NextMove, QuestionPlan, begin, renew};
 pub use breaker::{end_trial, trip};
@@ -22,6 +23,7 @@ pub(super) use request::message;
 pub use request::uploaded;
 pub use rescue::never_called;
 pub use senders::{SenderVerdict, judge_sender};
+pub use together::{Called, Started, claim_and_begin, record_together};
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -72,8 +72,10 @@ pub fn record_outcome(
     // The voicemail's row is locked before its attempt's, as everywhere.
     match tx.save_delivery(Guard::of(before), &after) {
         Ok(()) => {
-            tx.end_attempt(before.voicemail_id, plan.attempt_number, &end)?;
-            tx.save_hand_over(&hand_over)?;
+            tx.end_attempt_together(before.voicemail_id, plan.attempt_number, &end)?;
+            if hand_over != plan.begun.hand_over {
+                tx.save_hand_over(&hand_over)?;
+            }
             note_failure(tx, delivering, plan, outcome)?;
             Ok(Recorded::Moved(Box::new(after)))
         }

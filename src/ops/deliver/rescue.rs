@@ -16,8 +16,8 @@ use crate::ops::error::Result;
 use crate::storage::{AttemptEnd, Guard, Lock, Tx};
 
 /// The answer to [`begin`](super::begin)'s commit was lost, or it came too late for a call: whatever was written,
-/// no call was made, and only the worker that holds the task knows it.
-pub fn never_called(tx: &mut dyn Tx, task: &Task) -> Result<()> {
+/// no call was made, and only the worker that holds the task knows it. It may be tried again `wait` from now.
+pub fn never_called(tx: &mut dyn Tx, task: &Task, wait: Duration) -> Result<()> {
     let now = tx.now()?;
     let held = &task.delivery;
     let current = tx.find_delivery(held.workspace_id, held.voicemail_id, Lock::Change)?;
@@ -36,14 +36,12 @@ pub fn never_called(tx: &mut dyn Tx, task: &Task) -> Result<()> {
     match task.kind {
         Kind::Send => {
             let why = "the call was not made; it is tried again".to_owned();
-            delivery
-                .put_back(why, Duration::ZERO, now)
-                .map_err(refused)?;
+            delivery.put_back(why, wait, now).map_err(refused)?;
         }
         // An earlier call is in doubt: it is looked at anew, as after a lease's end.
         Kind::Rescue | Kind::Ask => {
             delivery.lease_token = None;
-            delivery.next_time = Some(now);
+            delivery.next_time = Some(now.plus(wait));
         }
     }
     Ok(tx.save_delivery(guard, &delivery)?)

@@ -22,13 +22,21 @@ define_sql_function! { fn substr(bytes: Binary, from: Integer, length: Integer) 
 
 impl AudioStore for Session<'_> {
     fn find_audio(&mut self, workspace: WorkspaceId, id: AudioId) -> Result<Option<Audio>> {
+        let key = (workspace, id);
+        if let Some(known) = self.known(|known| known.audios.get(&key)) {
+            return Ok(known);
+        }
         let row: Option<AudioRow> = audios::table
             .filter(audios::id.eq(Id::from(id)))
             .filter(audios::workspace_id.eq(workspace.0))
             .select(AudioRow::as_select())
             .first(self.conn)
             .optional()?;
-        row.map(AudioRow::read).transpose()
+        let audio = row.map(AudioRow::read).transpose()?;
+        if let Some(together) = &mut self.together {
+            together.audios.insert(key, audio.clone());
+        }
+        Ok(audio)
     }
 
     fn find_audio_by_hash(
@@ -40,7 +48,7 @@ impl AudioStore for Session<'_> {
             .filter(audios::workspace_id.eq(workspace.0))
             .filter(audios::sha256.eq(sha256.as_slice()))
             .select(AudioRow::as_select())
-            .first(self.conn)
+            .first(self.settled()?)
             .optional()?;
         row.map(AudioRow::read).transpose()
     }
@@ -64,14 +72,14 @@ impl AudioStore for Session<'_> {
                 audios::last_used_time.eq(Ts(audio.create_time)),
             ))
             .on_conflict_do_nothing()
-            .execute(self.conn)?;
+            .execute(self.settled()?)?;
         if inserted == 1 {
             diesel::insert_into(audio_bytes::table)
                 .values((
                     audio_bytes::audio_id.eq(Id::from(audio.id)),
                     audio_bytes::bytes.eq(bytes),
                 ))
-                .execute(self.conn)?;
+                .execute(self.settled()?)?;
             return Ok(audio.clone());
         }
         // Another call stored the same bytes between our look and our insert.
@@ -87,7 +95,7 @@ impl AudioStore for Session<'_> {
             .filter(audios::id.eq(Id::from(id)))
             .filter(audios::last_used_time.le(Ts(now.minus(USE_NOTED_EVERY))))
             .set(audios::last_used_time.eq(Ts(now)))
-            .execute(self.conn)?;
+            .execute(self.settled()?)?;
         Ok(())
     }
 
@@ -98,14 +106,14 @@ impl AudioStore for Session<'_> {
         Ok(audio_bytes::table
             .find(Id::from(id))
             .select(part)
-            .first(self.conn)?)
+            .first(self.settled()?)?)
     }
 
     fn read_audio(&mut self, id: AudioId) -> Result<Option<Vec<u8>>> {
         Ok(audio_bytes::table
             .find(Id::from(id))
             .select(audio_bytes::bytes)
-            .first(self.conn)
+            .first(self.settled()?)
             .optional()?)
     }
 
@@ -117,12 +125,12 @@ impl AudioStore for Session<'_> {
             .order(audios::last_used_time)
             .limit(limit)
             .select(audios::id)
-            .load(self.conn)?;
+            .load(self.settled()?)?;
         // Judged again in the delete, because a call may have come to use it meanwhile.
         Ok(diesel::delete(audios::table)
             .filter(audios::id.eq_any(unused))
             .filter(audios::last_used_time.lt(Ts(before)))
             .filter(not(exists(named())))
-            .execute(self.conn)?)
+            .execute(self.settled()?)?)
     }
 }

@@ -124,7 +124,7 @@ impl BulkStore for Session<'_> {
                 create_time: batch.create_time.into(),
             })
             .on_conflict_do_nothing()
-            .execute(self.conn)?;
+            .execute(self.settled()?)?;
         Ok(())
     }
 
@@ -138,7 +138,7 @@ impl BulkStore for Session<'_> {
             .filter(batches::workspace_id.eq(workspace.0))
             .filter(batches::batch_id.eq(batch_id))
             .select(BatchRow::as_select());
-        let row: Option<BatchRow> = first_locked!(query, lock, self.conn, BatchRow)?;
+        let row: Option<BatchRow> = first_locked!(query, lock, self.settled()?, BatchRow)?;
         Ok(row.map(|row| StoredBatch {
             workspace_id: WorkspaceId(row.workspace_id),
             batch_id: row.batch_id,
@@ -162,7 +162,7 @@ impl BulkStore for Session<'_> {
             .filter(batch_members::number.ge(numbers.start))
             .filter(batch_members::number.lt(numbers.end))
             .select((batch_members::number, batch_members::voicemail_id))
-            .load(self.conn)?;
+            .load(self.settled()?)?;
         Ok(rows.into_iter().map(|(n, id)| (n, id.into())).collect())
     }
 
@@ -183,7 +183,7 @@ impl BulkStore for Session<'_> {
         let rows: Vec<_> = members.iter().map(row).collect();
         diesel::insert_into(batch_members::table)
             .values(rows)
-            .execute(self.conn)?;
+            .execute(self.settled()?)?;
         Ok(())
     }
 
@@ -205,7 +205,7 @@ impl BulkStore for Session<'_> {
                 voicemails::request_hash,
                 audios::sha256,
             ))
-            .load(self.conn)?;
+            .load(self.settled()?)?;
         let mut known = HashMap::with_capacity(rows.len());
         for (request_id, id, hash, sha256) in rows {
             let sha256 = sha256.try_into();
@@ -245,7 +245,7 @@ impl BulkStore for Session<'_> {
             .bind::<Text, _>(to_json("voicemails", &e164)?)
             .bind::<BigInt, _>(workspace.0)
             .bind::<IdSql, _>(Id::from(use_case))
-            .load(self.conn)?;
+            .load(self.settled()?)?;
         let known = |row: LastSenderRow| {
             let sender = PhoneNumber::from_stored(row.sender?);
             Some((PhoneNumber::from_stored(row.recipient), sender))
@@ -263,14 +263,14 @@ impl BulkStore for Session<'_> {
         let inserted = diesel::insert_into(voicemails::table)
             .values(rows)
             .on_conflict_do_nothing()
-            .execute(self.conn)?;
+            .execute(self.settled()?)?;
         let mut ids: HashSet<VoicemailId> = new.iter().map(|new| new.voicemail.id).collect();
         if inserted < new.len() {
             let wanted = ids.iter().map(|id| Id::from(*id));
             let found: Vec<Id> = voicemails::table
                 .filter(voicemails::id.eq_any(wanted))
                 .select(voicemails::id)
-                .load(self.conn)?;
+                .load(self.settled()?)?;
             ids = found.into_iter().map(VoicemailId::from).collect();
         }
         self.insert_labels(new.iter().filter(|new| ids.contains(&new.voicemail.id)))?;
@@ -288,7 +288,7 @@ impl BulkStore for Session<'_> {
             .select((voicemails::create_time, voicemails::id))
             .into_boxed::<Db>();
         let rows: Vec<(Ts, Id)> =
-            page!(filtered!(query, workspace, filter), voicemails, at).load(self.conn)?;
+            page!(filtered!(query, workspace, filter), voicemails, at).load(self.settled()?)?;
         let read = |(time, id): (Ts, Id)| (time.0, id.into());
         Ok(rows.into_iter().map(read).collect())
     }
@@ -299,7 +299,7 @@ impl BulkStore for Session<'_> {
             .filter(voicemails::id.eq_any(ids.iter().map(|id| Id::from(*id))))
             .filter(voicemails::status.eq(Status::Accepted as i16))
             .select(voicemails::id);
-        let locked: Vec<Id> = skip_locked!(waiting).load(self.conn)?;
+        let locked: Vec<Id> = skip_locked!(waiting).load(self.settled()?)?;
         let rows = diesel::update(voicemails::table)
             .filter(voicemails::id.eq_any(&locked))
             .filter(voicemails::status.eq(Status::Accepted as i16))
@@ -311,7 +311,7 @@ impl BulkStore for Session<'_> {
                 voicemails::next_time.eq(None::<Ts>),
                 voicemails::held.eq(false),
             ))
-            .execute(self.conn)?;
+            .execute(self.settled()?)?;
         match rows == locked.len() {
             true => Ok(rows),
             false => Err(Error::Guard {
@@ -327,7 +327,7 @@ impl BulkStore for Session<'_> {
         filter: &VoicemailFilter,
     ) -> Result<i64> {
         let query = voicemails::table.count().into_boxed::<Db>();
-        Ok(filtered!(query, workspace, filter).get_result(self.conn)?)
+        Ok(filtered!(query, workspace, filter).get_result(self.settled()?)?)
     }
 }
 
@@ -348,7 +348,7 @@ impl Session<'_> {
         if !rows.is_empty() {
             diesel::insert_into(voicemail_labels::table)
                 .values(rows)
-                .execute(self.conn)?;
+                .execute(self.settled()?)?;
         }
         Ok(())
     }

@@ -31,7 +31,7 @@ impl CarrierStore for Session<'_> {
         let row: Option<HandOverRow> = hand_overs::table
             .find(Id::from(id))
             .select(HandOverRow::as_select())
-            .first(self.conn)
+            .first(self.settled()?)
             .optional()?;
         Ok(row.map(HandOverRow::read))
     }
@@ -45,7 +45,7 @@ impl CarrierStore for Session<'_> {
             .filter(hand_overs::token_hash.eq(Some(token_hash.to_vec())))
             .filter(hand_overs::carrier.eq(carrier))
             .select(HandOverRow::as_select());
-        let row: Option<HandOverRow> = first_locked!(query, Lock::Change, self.conn, HandOverRow)?;
+        let row: Option<HandOverRow> = first_locked!(query, Lock::Change, self.settled()?, HandOverRow)?;
         Ok(row.map(HandOverRow::read))
     }
 
@@ -57,7 +57,7 @@ impl CarrierStore for Session<'_> {
             .filter(sql::<Bool>("hand_overs.reference <> ''"))
             .limit(MORE_THAN_ONE)
             .select(HandOverRow::as_select())
-            .load(self.conn)?;
+            .load(self.settled()?)?;
         Ok(rows.into_iter().map(HandOverRow::read).collect())
     }
 
@@ -68,7 +68,7 @@ impl CarrierStore for Session<'_> {
         since: Time,
     ) -> Result<Vec<HandOver>> {
         // The index of recipients begins with the workspace.
-        let all: Vec<i64> = workspaces::table.select(workspaces::id).load(self.conn)?;
+        let all: Vec<i64> = workspaces::table.select(workspaces::id).load(self.settled()?)?;
         let open = [Status::Sending, Status::Sent, Status::Unconfirmed].map(|status| status as i16);
         let rows: Vec<HandOverRow> = voicemails::table
             .inner_join(hand_overs::table.on(hand_overs::voicemail_id.eq(voicemails::id)))
@@ -80,7 +80,7 @@ impl CarrierStore for Session<'_> {
             .filter(hand_overs::void.eq(false))
             .limit(MORE_THAN_ONE)
             .select(HandOverRow::as_select())
-            .load(self.conn)?;
+            .load(self.settled()?)?;
         Ok(rows.into_iter().map(HandOverRow::read).collect())
     }
 
@@ -93,7 +93,7 @@ impl CarrierStore for Session<'_> {
                 voicemails::status,
                 voicemails::end_time,
             ))
-            .first(self.conn)
+            .first(self.settled()?)
             .optional()?;
         found
             .map(|(audio, code, end_time)| {
@@ -112,7 +112,7 @@ impl CarrierStore for Session<'_> {
             .filter(attempts::hand_over_id.eq(Id::from(hand_over.id)))
             .order(attempts::number.desc())
             .select(AttemptRow::as_select())
-            .first(self.conn)
+            .first(self.settled()?)
             .optional()?;
         row.map(AttemptRow::read).transpose()
     }
@@ -129,7 +129,7 @@ impl CarrierStore for Session<'_> {
                 attempts::cost_micros.eq(cost.map(|cost| cost.micros)),
                 attempts::cost_currency.eq(cost.map_or("", |cost| cost.currency.as_str())),
             ))
-            .execute(self.conn)?;
+            .execute(self.settled()?)?;
         Error::unless_one("attempts", rows)
     }
 
@@ -143,7 +143,7 @@ impl CarrierStore for Session<'_> {
         let last: Option<i32> = callbacks::table
             .filter(callbacks::hand_over_id.eq(Id::from(hand_over.id)))
             .select(diesel::dsl::max(callbacks::number))
-            .first(self.conn)?;
+            .first(self.settled()?)?;
         let number = last.unwrap_or(0) + 1;
         if number > most {
             return Ok(None);
@@ -158,14 +158,14 @@ impl CarrierStore for Session<'_> {
                 callbacks::query.eq(&callback.query),
                 callbacks::body.eq(&callback.body),
             ))
-            .execute(self.conn)?;
+            .execute(self.settled()?)?;
         Ok(Some(number))
     }
 
     fn set_callback_said(&mut self, hand_over: HandOverId, number: i32, said: &str) -> Result<()> {
         let rows = diesel::update(callbacks::table.find((Id::from(hand_over), number)))
             .set(callbacks::said.eq(Some(said)))
-            .execute(self.conn)?;
+            .execute(self.settled()?)?;
         Error::unless_one("callbacks", rows)
     }
 
@@ -191,7 +191,7 @@ impl CarrierStore for Session<'_> {
                 callbacks::query,
                 callbacks::body,
             ))
-            .load(self.conn)?;
+            .load(self.settled()?)?;
         let unread = |(id, carrier, number, content_type, query, body): Row| UnreadCallback {
             hand_over_id: id.into(),
             carrier,
@@ -216,14 +216,14 @@ impl CarrierStore for Session<'_> {
                 webhook_events::said.eq(NOT_HEARD),
             ))
             .on_conflict_do_nothing()
-            .execute(self.conn)?;
+            .execute(self.settled()?)?;
         if rows == 1 {
             return Ok(true);
         }
         let said: String = webhook_events::table
             .find((carrier, event_id))
             .select(webhook_events::said)
-            .first(self.conn)?;
+            .first(self.settled()?)?;
         Ok(said == NOT_HEARD)
     }
 
@@ -239,7 +239,7 @@ impl CarrierStore for Session<'_> {
                 webhook_events::hand_over_id.eq(hand_over.map(Id::from)),
                 webhook_events::said.eq(said),
             ))
-            .execute(self.conn)?;
+            .execute(self.settled()?)?;
         Error::unless_one("webhook_events", rows)
     }
 
@@ -248,11 +248,11 @@ impl CarrierStore for Session<'_> {
             .filter(webhook_events::receive_time.lt(Ts(before)))
             .limit(limit)
             .select((webhook_events::carrier, webhook_events::event_id))
-            .load(self.conn)?;
+            .load(self.settled()?)?;
         let mut dropped = 0;
         for (carrier, event_id) in old {
             dropped += diesel::delete(webhook_events::table.find((carrier, event_id)))
-                .execute(self.conn)?;
+                .execute(self.settled()?)?;
         }
         Ok(dropped)
     }
@@ -261,7 +261,7 @@ impl CarrierStore for Session<'_> {
         Ok(carrier_uploads::table
             .find((account, Id::from(audio)))
             .select(carrier_uploads::reference)
-            .first(self.conn)
+            .first(self.settled()?)
             .optional()?)
     }
 
@@ -275,13 +275,13 @@ impl CarrierStore for Session<'_> {
                 carrier_uploads::create_time.eq(Ts(now)),
             ))
             .on_conflict_do_nothing()
-            .execute(self.conn)?;
+            .execute(self.settled()?)?;
         Ok(())
     }
 
     fn forget_upload(&mut self, account: &str, audio: AudioId) -> Result<()> {
         diesel::delete(carrier_uploads::table.find((account, Id::from(audio))))
-            .execute(self.conn)?;
+            .execute(self.settled()?)?;
         Ok(())
     }
 }

@@ -93,14 +93,14 @@ impl ConsentStore for Session<'_> {
             .filter(consents::phone_number.eq(number.e164()))
             .order((consents::create_time, consents::id))
             .select(ConsentRow::as_select())
-            .load(self.conn)?;
+            .load(self.settled()?)?;
         read_all(rows)
     }
 
     fn insert_consent(&mut self, consent: &Consent) -> Result<()> {
         diesel::insert_into(consents::table)
             .values(ConsentRow::of(consent))
-            .execute(self.conn)?;
+            .execute(self.settled()?)?;
         Ok(())
     }
 
@@ -109,7 +109,7 @@ impl ConsentStore for Session<'_> {
             .filter(consents::id.eq(Id::from(id)))
             .filter(consents::workspace_id.eq(workspace.0))
             .select(ConsentRow::as_select())
-            .first(self.conn)
+            .first(self.settled()?)
             .optional()?;
         row.map(ConsentRow::read).transpose()
     }
@@ -137,7 +137,7 @@ impl ConsentStore for Session<'_> {
             Some(true) => query.filter(consents::revoke_time.is_not_null()),
             Some(false) => query.filter(consents::revoke_time.is_null()),
         };
-        read_all(page!(query, consents, at).load(self.conn)?)
+        read_all(page!(query, consents, at).load(self.settled()?)?)
     }
 
     fn revoke_consent(&mut self, id: ConsentId, revocation: &Revocation) -> Result<bool> {
@@ -149,7 +149,7 @@ impl ConsentStore for Session<'_> {
                 consents::revoke_reason.eq(&revocation.reason),
                 consents::revoke_actor.eq(&revocation.actor),
             ))
-            .execute(self.conn)?;
+            .execute(self.settled()?)?;
         Ok(rows == 1)
     }
 }

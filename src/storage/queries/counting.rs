@@ -69,7 +69,7 @@ impl CountingStore for Session<'_> {
             .filter(phone_numbers::id.eq_any(ids))
             .order(phone_numbers::id)
             .select(phone_numbers::id);
-        let _: Vec<Id> = locked!(query).load(self.conn)?;
+        let _: Vec<Id> = locked!(query).load(self.settled()?)?;
         Ok(())
     }
 
@@ -79,7 +79,7 @@ impl CountingStore for Session<'_> {
         filter: &CountedFilter,
         at_most: i64,
     ) -> Result<Vec<Time>> {
-        let times: Vec<Option<Ts>> = counted!(workspace, filter).limit(at_most).load(self.conn)?;
+        let times: Vec<Option<Ts>> = counted!(workspace, filter).limit(at_most).load(self.settled()?)?;
         Ok(times.into_iter().flatten().map(|time| time.0).collect())
     }
 
@@ -91,7 +91,7 @@ impl CountingStore for Session<'_> {
     ) -> Result<Option<Time>> {
         let time: Option<Option<Ts>> = of_sender!(sender, since)
             .offset(i64::from(nth.saturating_sub(1)))
-            .first(self.conn)
+            .first(self.settled()?)
             .optional()?;
         Ok(time.flatten().map(|time| time.0))
     }
@@ -103,14 +103,14 @@ impl CountingStore for Session<'_> {
         sender: PhoneNumberId,
     ) -> Result<Vec<String>> {
         Ok(vec![
-            Explain(counted!(workspace, filter).limit(10)).text(self.conn)?,
-            Explain(of_sender!(sender, filter.since).limit(1).offset(9)).text(self.conn)?,
+            Explain(counted!(workspace, filter).limit(10)).text(self.settled()?)?,
+            Explain(of_sender!(sender, filter.since).limit(1).offset(9)).text(self.settled()?)?,
         ])
     }
 }
 
 /// The same number for the same recipient, in every process and version.
-fn recipient_key(workspace: WorkspaceId, recipient: &PhoneNumber) -> i64 {
+pub(super) fn recipient_key(workspace: WorkspaceId, recipient: &PhoneNumber) -> i64 {
     let digest = Sha256::new()
         .chain_update("recipient")
         .chain_update(workspace.0.to_be_bytes())

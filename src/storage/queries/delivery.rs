@@ -2,15 +2,17 @@
 
 use diesel::prelude::*;
 
-use super::super::{attempts, hand_overs, voicemails};
+use super::super::{Conn, attempts, hand_overs, voicemails};
 use super::Session;
 use super::rows::{AttemptRow, DeliveryRow, HandOverRow};
+use super::together::EndedAttempt;
 use crate::domain::attempt::Attempt;
 use crate::domain::delivery::Delivery;
 use crate::domain::hand_over::HandOver;
 use crate::domain::ids::{VoicemailId, WorkspaceId};
 use crate::domain::status::Status;
 use crate::domain::time::Time;
+use crate::storage::prepared::Prepared;
 use crate::storage::values::{Id, Ts};
 use crate::storage::{AttemptEnd, DeliveryStore, Error, Guard, Lock, NewAttempt, Result, Tx};
 
@@ -21,43 +23,36 @@ impl DeliveryStore for Session<'_> {
         id: VoicemailId,
         lock: Lock,
     ) -> Result<Option<Delivery>> {
+        if let Some(known) = self.known(|known| known.deliveries.get(&id)) {
+            return Ok(Some(known).filter(|delivery| delivery.workspace_id == workspace));
+        }
         let query = voicemails::table
             .filter(voicemails::id.eq(Id::from(id)))
             .filter(voicemails::workspace_id.eq(workspace.0))
             .select(DeliveryRow::as_select());
-        let row: Option<DeliveryRow> = first_locked!(query, lock, self.conn, DeliveryRow)?;
+        let row: Option<DeliveryRow> = first_locked!(query, lock, self.settled()?, DeliveryRow)?;
         row.map(DeliveryRow::read).transpose()
     }
 
     fn save_delivery(&mut self, guard: Guard, after: &Delivery) -> Result<()> {
+        if let Some(together) = &mut self.together
+            && let Some(known) = together.deliveries.get_mut(&guard.voicemail_id)
+        {
+            // It is locked, so what is known of it is what a guarded write would find.
+            if Guard::of(known) != guard {
+                return Error::unless_one("voicemails", 0);
+            }
+            known.clone_from(after);
+            let put_off = &mut together.put_off.deliveries;
+            put_off
+                .entry(guard.voicemail_id)
+                .and_modify(|(_, written)| written.clone_from(after))
+                .or_insert_with(|| (guard, after.clone()));
+            return Ok(());
+        }
         let now = self.now()?;
-        let mut update = diesel::update(voicemails::table)
-            .filter(voicemails::id.eq(Id::from(guard.voicemail_id)))
-            .filter(voicemails::status.eq(guard.status as i16))
-            .set((
-                voicemails::status.eq(after.status as i16),
-                voicemails::failure_reason.eq(after.failure_reason.map(|r| r as i16)),
-                voicemails::status_detail.eq(&after.status_detail),
-                voicemails::simulated.eq(after.simulated),
-                voicemails::update_time.eq(Ts(now)),
-                voicemails::sent_time.eq(after.sent_time.map(Ts)),
-                voicemails::end_time.eq(after.end_time.map(Ts)),
-                voicemails::next_time.eq(after.next_time.map(Ts)),
-                voicemails::held.eq(after.held),
-                voicemails::lease_token.eq(after.lease_token.map(Id::from)),
-                voicemails::tries.eq(after.tries),
-                voicemails::attempt_count.eq(after.attempt_count),
-                voicemails::carrier.eq(&after.carrier),
-                voicemails::latency_bucket.eq(after.latency_bucket),
-                voicemails::hold_gate.eq(after.hold_gate.map(|gate| gate as i16)),
-                voicemails::due_time.eq(Ts(after.due_time)),
-            ))
-            .into_boxed();
-        update = match guard.lease_token {
-            Some(token) => update.filter(voicemails::lease_token.eq(Id::from(token))),
-            None => update.filter(voicemails::lease_token.is_null()),
-        };
-        Error::unless_one("voicemails", update.execute(self.conn)?)
+        let rows = update_delivery(self.settled()?, guard, after, now)?;
+        Error::unless_one("voicemails", rows)
     }
 
     fn renew_lease(&mut self, guard: Guard, until: Time) -> Result<bool> {
@@ -66,7 +61,7 @@ impl DeliveryStore for Session<'_> {
             .filter(voicemails::status.eq(guard.status as i16))
             .filter(voicemails::lease_token.eq(guard.lease_token.map(Id::from)))
             .set(voicemails::next_time.eq(Some(Ts(until))))
-            .execute(self.conn)?;
+            .execute(self.settled()?)?;
         Ok(rows == 1)
     }
 
@@ -85,7 +80,7 @@ impl DeliveryStore for Session<'_> {
                 voicemails::status_detail.eq(&delivery.status_detail),
                 voicemails::update_time.eq(Ts(now)),
             ))
-            .execute(self.conn)?;
+            .execute(self.settled()?)?;
         Error::unless_one("voicemails", rows)
     }
 
@@ -96,14 +91,19 @@ impl DeliveryStore for Session<'_> {
                 voicemails::sender_id.eq(Id::from(delivery.sender_id)),
                 voicemails::sender.eq(delivery.sender.e164()),
             ))
-            .execute(self.conn)?;
+            .execute(self.settled()?)?;
         Error::unless_one("voicemails", rows)
     }
 
     fn insert_hand_over(&mut self, hand_over: &HandOver) -> Result<()> {
-        diesel::insert_into(hand_overs::table)
-            .values(HandOverRow::of(hand_over))
-            .execute(self.conn)?;
+        if let Some(together) = &mut self.together
+            && let Some(known) = together.hand_overs.get_mut(&hand_over.voicemail_id)
+        {
+            known.push(hand_over.clone());
+            together.put_off.hand_overs.push(hand_over.clone());
+            return Ok(());
+        }
+        insert_hand_over(self.settled()?, HandOverRow::of(hand_over))?;
         Ok(())
     }
 
@@ -117,34 +117,40 @@ impl DeliveryStore for Session<'_> {
                 hand_overs::id.desc(),
             ))
             .select(HandOverRow::as_select())
-            .first(self.conn)
+            .first(self.settled()?)
             .optional()?;
         Ok(row.map(HandOverRow::read))
     }
 
     fn hand_overs(&mut self, voicemail: VoicemailId) -> Result<Vec<HandOver>> {
+        if let Some(known) = self.known(|known| known.hand_overs.get(&voicemail)) {
+            return Ok(known);
+        }
         let rows: Vec<HandOverRow> = hand_overs::table
             .filter(hand_overs::voicemail_id.eq(Id::from(voicemail)))
             .order((hand_overs::turn, hand_overs::create_time, hand_overs::id))
             .select(HandOverRow::as_select())
-            .load(self.conn)?;
+            .load(self.settled()?)?;
         Ok(rows.into_iter().map(HandOverRow::read).collect())
     }
 
     fn save_hand_over(&mut self, hand_over: &HandOver) -> Result<()> {
-        let rows = diesel::update(hand_overs::table.find(Id::from(hand_over.id)))
-            .set((
-                hand_overs::reference.eq(&hand_over.reference),
-                hand_overs::doubt_time.eq(hand_over.doubt_time.map(Ts)),
-                hand_overs::asks.eq(hand_over.asks),
-                hand_overs::turn.eq(hand_over.turn),
-                hand_overs::refused_round.eq(hand_over.refused_round),
-                hand_overs::void.eq(hand_over.is_void),
-                hand_overs::recipient.eq(hand_over.recipient.e164()),
-                hand_overs::sender_id.eq(hand_over.sender_id.map(Id::from)),
-                hand_overs::counts_time.eq(hand_over.counts_time.map(Ts)),
-            ))
-            .execute(self.conn)?;
+        if let Some(together) = &mut self.together {
+            // One that is known is read anew, where somebody asks.
+            together.hand_overs.remove(&hand_over.voicemail_id);
+        }
+        let update = diesel::update(hand_overs::table.find(Id::from(hand_over.id))).set((
+            hand_overs::reference.eq(&hand_over.reference),
+            hand_overs::doubt_time.eq(hand_over.doubt_time.map(Ts)),
+            hand_overs::asks.eq(hand_over.asks),
+            hand_overs::turn.eq(hand_over.turn),
+            hand_overs::refused_round.eq(hand_over.refused_round),
+            hand_overs::void.eq(hand_over.is_void),
+            hand_overs::recipient.eq(hand_over.recipient.e164()),
+            hand_overs::sender_id.eq(hand_over.sender_id.map(Id::from)),
+            hand_overs::counts_time.eq(hand_over.counts_time.map(Ts)),
+        ));
+        let rows = Prepared(update).execute(self.settled()?)?;
         Error::unless_one("hand_overs", rows)
     }
 
@@ -154,26 +160,16 @@ impl DeliveryStore for Session<'_> {
                 hand_overs::request.eq(&hand_over.request),
                 hand_overs::token_hash.eq(hand_over.token_hash.map(|hash| hash.to_vec())),
             ))
-            .execute(self.conn)?;
+            .execute(self.settled()?)?;
         Error::unless_one("hand_overs", rows)
     }
 
     fn insert_attempt(&mut self, attempt: &NewAttempt) -> Result<()> {
-        diesel::insert_into(attempts::table)
-            .values((
-                attempts::voicemail_id.eq(Id::from(attempt.voicemail_id)),
-                attempts::number.eq(attempt.number),
-                attempts::workspace_id.eq(attempt.workspace_id.0),
-                attempts::hand_over_id.eq(Id::from(attempt.hand_over_id)),
-                attempts::carrier.eq(&attempt.carrier),
-                attempts::start_time.eq(Ts(attempt.start_time)),
-                attempts::carrier_reference.eq(""),
-                attempts::carrier_code.eq(""),
-                attempts::carrier_detail.eq(""),
-                attempts::late_outcome.eq(""),
-                attempts::cost_currency.eq(""),
-            ))
-            .execute(self.conn)?;
+        if let Some(together) = &mut self.together {
+            together.put_off.attempts.push(attempt.clone());
+            return Ok(());
+        }
+        insert_attempt(self.settled()?, attempt)?;
         Ok(())
     }
 
@@ -183,18 +179,27 @@ impl DeliveryStore for Session<'_> {
         number: i32,
         end: &AttemptEnd,
     ) -> Result<bool> {
-        let rows = diesel::update(attempts::table.find((Id::from(voicemail), number)))
-            .filter(attempts::end_time.is_null())
-            .set((
-                attempts::end_time.eq(Some(Ts(end.end_time))),
-                attempts::outcome.eq(Some(end.outcome as i16)),
-                attempts::failure_reason.eq(end.failure_reason.map(|r| r as i16)),
-                attempts::carrier_reference.eq(&end.words.reference),
-                attempts::carrier_code.eq(&end.words.code),
-                attempts::carrier_detail.eq(&end.words.detail),
-            ))
-            .execute(self.conn)?;
-        Ok(rows == 1)
+        Ok(end_attempt(self.settled()?, voicemail, number, end)? == 1)
+    }
+
+    fn end_attempt_together(
+        &mut self,
+        voicemail_id: VoicemailId,
+        number: i32,
+        end: &AttemptEnd,
+    ) -> Result<()> {
+        let ended = EndedAttempt {
+            voicemail_id,
+            number,
+            end: end.clone(),
+        };
+        match &mut self.together {
+            Some(together) => together.put_off.attempt_ends.push(ended),
+            None => {
+                self.end_attempt(voicemail_id, number, end)?;
+            }
+        }
+        Ok(())
     }
 
     fn find_attempts(&mut self, voicemail: VoicemailId) -> Result<Vec<Attempt>> {
@@ -202,7 +207,7 @@ impl DeliveryStore for Session<'_> {
             .filter(attempts::voicemail_id.eq(Id::from(voicemail)))
             .order(attempts::number)
             .select(AttemptRow::as_select())
-            .load(self.conn)?;
+            .load(self.settled()?)?;
         rows.into_iter().map(AttemptRow::read).collect()
     }
 
@@ -214,7 +219,81 @@ impl DeliveryStore for Session<'_> {
     ) -> Result<()> {
         let rows = diesel::update(attempts::table.find((Id::from(voicemail), number)))
             .set(attempts::late_outcome.eq(late_outcome))
-            .execute(self.conn)?;
+            .execute(self.settled()?)?;
         Error::unless_one("attempts", rows)
     }
+}
+
+/// One statement for all changes, so that it is prepared once.
+pub fn update_delivery(
+    conn: &mut Conn,
+    guard: Guard,
+    after: &Delivery,
+    now: Time,
+) -> QueryResult<usize> {
+    let token = guard.lease_token.map(Id::from);
+    let row = voicemails::table
+        .filter(voicemails::id.eq(Id::from(guard.voicemail_id)))
+        .filter(voicemails::status.eq(guard.status as i16))
+        .filter(is_same!(voicemails::lease_token, token));
+    let update = diesel::update(row).set((
+        voicemails::status.eq(after.status as i16),
+        voicemails::failure_reason.eq(after.failure_reason.map(|r| r as i16)),
+        voicemails::status_detail.eq(&after.status_detail),
+        voicemails::simulated.eq(after.simulated),
+        voicemails::update_time.eq(Ts(now)),
+        voicemails::sent_time.eq(after.sent_time.map(Ts)),
+        voicemails::end_time.eq(after.end_time.map(Ts)),
+        voicemails::next_time.eq(after.next_time.map(Ts)),
+        voicemails::held.eq(after.held),
+        voicemails::lease_token.eq(after.lease_token.map(Id::from)),
+        voicemails::tries.eq(after.tries),
+        voicemails::attempt_count.eq(after.attempt_count),
+        voicemails::carrier.eq(&after.carrier),
+        voicemails::latency_bucket.eq(after.latency_bucket),
+        voicemails::hold_gate.eq(after.hold_gate.map(|gate| gate as i16)),
+        voicemails::due_time.eq(Ts(after.due_time)),
+    ));
+    Prepared(update).execute(conn)
+}
+
+pub fn insert_hand_over(conn: &mut Conn, row: HandOverRow) -> QueryResult<usize> {
+    Prepared(diesel::insert_into(hand_overs::table).values(row)).execute(conn)
+}
+
+pub fn insert_attempt(conn: &mut Conn, attempt: &NewAttempt) -> QueryResult<usize> {
+    let insert = diesel::insert_into(attempts::table).values((
+        attempts::voicemail_id.eq(Id::from(attempt.voicemail_id)),
+        attempts::number.eq(attempt.number),
+        attempts::workspace_id.eq(attempt.workspace_id.0),
+        attempts::hand_over_id.eq(Id::from(attempt.hand_over_id)),
+        attempts::carrier.eq(&attempt.carrier),
+        attempts::start_time.eq(Ts(attempt.start_time)),
+        attempts::carrier_reference.eq(""),
+        attempts::carrier_code.eq(""),
+        attempts::carrier_detail.eq(""),
+        attempts::late_outcome.eq(""),
+        attempts::cost_currency.eq(""),
+    ));
+    Prepared(insert).execute(conn)
+}
+
+/// Touches no row where it had ended before.
+pub fn end_attempt(
+    conn: &mut Conn,
+    voicemail: VoicemailId,
+    number: i32,
+    end: &AttemptEnd,
+) -> QueryResult<usize> {
+    let update = diesel::update(attempts::table.find((Id::from(voicemail), number)))
+        .filter(attempts::end_time.is_null())
+        .set((
+            attempts::end_time.eq(Some(Ts(end.end_time))),
+            attempts::outcome.eq(Some(end.outcome as i16)),
+            attempts::failure_reason.eq(end.failure_reason.map(|r| r as i16)),
+            attempts::carrier_reference.eq(&end.words.reference),
+            attempts::carrier_code.eq(&end.words.code),
+            attempts::carrier_detail.eq(&end.words.detail),
+        ));
+    Prepared(update).execute(conn)
 }

@@ -3,26 +3,27 @@
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::super::{Db, gate_checks};
+use super::super::{Conn, Db, gate_checks};
 use super::Session;
 use super::rows::{from_json, to_json};
 use crate::domain::failure::FailureReason;
 use crate::domain::gate::{CHECKS_KEPT, Finding, Findings, Gate, GateCheck, Verdict, VerdictKind};
 use crate::domain::ids::{VoicemailId, WorkspaceId};
 use crate::domain::time::Time;
+use crate::storage::prepared::Prepared;
 use crate::storage::values::{Id, Ts};
 use crate::storage::{Error, GateStore, Result, Tx};
 
-#[derive(Queryable, Selectable, Insertable)]
+#[derive(Clone, Queryable, Selectable, Insertable)]
 #[diesel(table_name = gate_checks, check_for_backend(Db))]
-struct GateCheckRow {
-    voicemail_id: Id,
-    number: i32,
-    workspace_id: i64,
-    check_time: Ts,
-    last_time: Ts,
-    findings: String,
-    rules_version: String,
+pub struct GateCheckRow {
+    pub voicemail_id: Id,
+    pub number: i32,
+    pub workspace_id: i64,
+    pub check_time: Ts,
+    pub last_time: Ts,
+    pub findings: String,
+    pub rules_version: String,
 }
 
 /// A finding as it stands in the column: short names, because there are many.
@@ -112,12 +113,12 @@ impl GateStore for Session<'_> {
         let now = self.now()?;
         let kept: Vec<Kept> = found.findings.iter().map(Kept::of).collect();
         let findings = to_json("gate_checks", &kept)?;
-        let last: Option<GateCheckRow> = gate_checks::table
-            .filter(gate_checks::voicemail_id.eq(Id::from(voicemail)))
-            .order(gate_checks::number.desc())
-            .select(GateCheckRow::as_select())
-            .first(self.conn)
-            .optional()?;
+        let known = self.known(|known| known.last_checks.get(&voicemail));
+        let is_ahead = known.is_some();
+        let last = match known {
+            Some(last) => last,
+            None => self.last_check(voicemail)?,
+        };
         let number = last.as_ref().map_or(1, |last| last.number + 1);
         // One that can't be read is no reason not to send: it stays, and this one stands beside it.
         let last = last.and_then(|last| last.read().ok());
@@ -128,24 +129,32 @@ impl GateStore for Session<'_> {
                     gate_checks::findings.eq(findings),
                     gate_checks::rules_version.eq(&found.rules_version),
                 ))
-                .execute(self.conn)?;
+                .execute(self.settled()?)?;
+            self.forget_check(voicemail);
             return Error::unless_one("gate_checks", rows);
         }
-        diesel::insert_into(gate_checks::table)
-            .values(GateCheckRow {
-                voicemail_id: voicemail.into(),
-                number,
-                workspace_id: workspace.0,
-                check_time: Ts(now),
-                last_time: Ts(now),
-                findings,
-                rules_version: found.rules_version.clone(),
-            })
-            .execute(self.conn)?;
+        let row = GateCheckRow {
+            voicemail_id: voicemail.into(),
+            number,
+            workspace_id: workspace.0,
+            check_time: Ts(now),
+            last_time: Ts(now),
+            findings,
+            rules_version: found.rules_version.clone(),
+        };
+        match &mut self.together {
+            Some(together) if is_ahead => {
+                together.last_checks.insert(voicemail, Some(row.clone()));
+                together.put_off.checks.push(row);
+            }
+            _ => {
+                insert_check(self.settled()?, row)?;
+            }
+        }
         let oldest = number - CHECKS_KEPT + 1;
         if oldest > 1 {
             diesel::delete(gate_checks::table.find((Id::from(voicemail), oldest)))
-                .execute(self.conn)?;
+                .execute(self.settled()?)?;
         }
         Ok(())
     }
@@ -155,7 +164,30 @@ impl GateStore for Session<'_> {
             .filter(gate_checks::voicemail_id.eq(Id::from(voicemail)))
             .order(gate_checks::number)
             .select(GateCheckRow::as_select())
-            .load(self.conn)?;
+            .load(self.settled()?)?;
         rows.into_iter().map(GateCheckRow::read).collect()
     }
+}
+
+impl Session<'_> {
+    fn last_check(&mut self, voicemail: VoicemailId) -> Result<Option<GateCheckRow>> {
+        Ok(gate_checks::table
+            .filter(gate_checks::voicemail_id.eq(Id::from(voicemail)))
+            .order(gate_checks::number.desc())
+            .select(GateCheckRow::as_select())
+            .first(self.settled()?)
+            .optional()?)
+    }
+
+    /// It was written past what is known of it.
+    fn forget_check(&mut self, voicemail: VoicemailId) {
+        if let Some(together) = &mut self.together {
+            together.last_checks.remove(&voicemail);
+        }
+    }
+}
+
+pub fn insert_check(conn: &mut Conn, row: GateCheckRow) -> QueryResult<usize> {
+    let insert = diesel::insert_into(gate_checks::table).values(row);
+    Prepared(insert).execute(conn)
 }

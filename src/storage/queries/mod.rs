@@ -6,9 +6,9 @@ mod bulk;
 mod carriers;
 mod consents;
 mod counting;
-mod delivery;
+pub mod delivery;
 mod explain;
-mod gates;
+pub mod gates;
 mod lists;
 mod queue;
 mod recovery;
@@ -16,8 +16,13 @@ mod report;
 mod rows;
 mod suppressions;
 mod telephony;
+mod together;
 mod use_cases;
 mod voicemails;
+
+pub use gates::GateCheckRow;
+pub use rows::HandOverRow;
+pub use together::EndedAttempt;
 
 use diesel::connection::{AnsiTransactionManager, TransactionManager};
 use diesel::migration::MigrationSource;
@@ -26,6 +31,7 @@ use diesel::r2d2::PooledConnection;
 use diesel::sql_types::Bool;
 use diesel_migrations::MigrationHarness;
 
+use self::together::Together;
 use super::{Conn, Db, Manager, Pool, service_keys};
 use crate::clock::Clock;
 use crate::domain::time::Time;
@@ -36,6 +42,18 @@ pub struct Session<'c> {
     conn: &'c mut Conn,
     clock: &'c Clock,
     now: Option<Time>,
+    together: Option<Together>,
+}
+
+impl<'c> Session<'c> {
+    fn new(conn: &'c mut Conn, clock: &'c Clock) -> Session<'c> {
+        Session {
+            conn,
+            clock,
+            now: None,
+            together: None,
+        }
+    }
 }
 
 impl Tx for Session<'_> {
@@ -55,23 +73,23 @@ impl Tx for Session<'_> {
         diesel::insert_into(service_keys::table)
             .values((service_keys::name.eq(name), service_keys::value.eq(fresh)))
             .on_conflict_do_nothing()
-            .execute(self.conn)?;
+            .execute(self.settled()?)?;
         Ok(service_keys::table
             .find(name)
             .select(service_keys::value)
-            .first(self.conn)?)
+            .first(self.settled()?)?)
     }
 
     fn find_service_key(&mut self, name: &str) -> Result<Option<Vec<u8>>> {
         Ok(service_keys::table
             .find(name)
             .select(service_keys::value)
-            .first(self.conn)
+            .first(self.settled()?)
             .optional()?)
     }
 
     fn ping(&mut self) -> Result<()> {
-        super::ping(self.conn)
+        super::ping(self.settled()?)
     }
 }
 
@@ -81,11 +99,7 @@ pub fn read<T, E: From<Error>>(
     work: impl FnOnce(&mut dyn Tx) -> std::result::Result<T, E>,
 ) -> std::result::Result<T, E> {
     let mut conn = super::checkout(pool)?;
-    work(&mut Session {
-        conn: &mut conn,
-        clock,
-        now: None,
-    })
+    work(&mut Session::new(&mut conn, clock))
 }
 
 pub fn write<T, E: From<Error>>(
@@ -95,11 +109,9 @@ pub fn write<T, E: From<Error>>(
 ) -> std::result::Result<T, E> {
     let mut conn = begin(pool)?;
     let conn: &mut Conn = &mut conn;
-    match work(&mut Session {
-        conn: &mut *conn,
-        clock,
-        now: None,
-    }) {
+    let mut session = Session::new(&mut *conn, clock);
+    let done = work(&mut session).and_then(|done| Ok(session.settle().map(|()| done)?));
+    match done {
         Ok(done) => {
             AnsiTransactionManager::commit_transaction(conn).map_err(super::commit_error)?;
             Ok(done)

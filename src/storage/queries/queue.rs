@@ -21,6 +21,7 @@ use crate::domain::status::Status;
 use crate::domain::telephony::{Pause, Setup};
 use crate::domain::time::Time;
 use crate::domain::turns::Lane;
+use crate::storage::prepared::Prepared;
 use crate::storage::values::{Id, Ts};
 use crate::storage::{Error, QueueStore, Result, Starts, Tx};
 
@@ -129,10 +130,10 @@ struct LaneRow {
 impl QueueStore for Session<'_> {
     fn lanes(&mut self, after: Option<UseCaseId>, limit: i64) -> Result<Vec<Lane>> {
         let after = after.map_or(Id(uuid::Uuid::nil()), Id::from);
-        let rows: Vec<LaneRow> = diesel::sql_query(LANES)
+        let query = diesel::sql_query(LANES)
             .bind::<IdSql, _>(after)
-            .bind::<BigInt, _>(limit)
-            .load(self.conn)?;
+            .bind::<BigInt, _>(limit);
+        let rows: Vec<LaneRow> = Prepared(query).load(self.conn)?;
         let lane = |row: LaneRow| {
             let next_time = row.next_time?;
             Some(Lane {
@@ -151,29 +152,33 @@ impl QueueStore for Session<'_> {
 
     fn due_in_lane(&mut self, use_case: UseCaseId, limit: i64) -> Result<Vec<Delivery>> {
         let now = self.now()?;
+        if self.has_put_off_in_lane(use_case) {
+            // Its own locks are none to this unit of work: what it took is passed over once it is written.
+            self.settle()?;
+        }
         let query = in_lane!(use_case, now).limit(limit);
-        let rows: Vec<DeliveryRow> = skip_locked!(query).load(self.conn)?;
+        let rows: Vec<DeliveryRow> = Prepared(skip_locked!(query)).load(self.conn)?;
         self.readable(rows, now)
     }
 
     fn due_rescues(&mut self, limit: i64) -> Result<Vec<Delivery>> {
         let now = self.now()?;
         let query = timers!(SENDING, now).limit(limit);
-        let rows: Vec<DeliveryRow> = skip_locked!(query).load(self.conn)?;
+        let rows: Vec<DeliveryRow> = Prepared(skip_locked!(query)).load(self.conn)?;
         self.readable(rows, now)
     }
 
     fn due_questions(&mut self, limit: i64) -> Result<Vec<Delivery>> {
         let now = self.now()?;
         let query = timers!(SENT, now).limit(limit);
-        let rows: Vec<DeliveryRow> = skip_locked!(query).load(self.conn)?;
+        let rows: Vec<DeliveryRow> = Prepared(skip_locked!(query)).load(self.conn)?;
         self.readable(rows, now)
     }
 
     fn expired(&mut self, limit: i64) -> Result<Vec<Delivery>> {
         let now = self.now()?;
         let query = expiring!(now).limit(limit);
-        let rows: Vec<DeliveryRow> = skip_locked!(query).load(self.conn)?;
+        let rows: Vec<DeliveryRow> = Prepared(skip_locked!(query)).load(self.conn)?;
         self.readable(rows, now)
     }
 
@@ -186,14 +191,14 @@ impl QueueStore for Session<'_> {
     }
 
     fn next_expiry(&mut self) -> Result<Option<Time>> {
-        let expiry: Option<Ts> = voicemails::table
+        let query = voicemails::table
             .filter(sql::<Bool>(EXPIRING))
             // Only one that was put off waits for longer.
             .filter(voicemails::next_time.le(voicemails::expire_time.nullable()))
             .order(voicemails::expire_time)
             .select(voicemails::expire_time)
-            .first(self.conn)
-            .optional()?;
+            .limit(1);
+        let expiry: Option<Ts> = Prepared(query).get_result(self.conn).optional()?;
         Ok(expiry.map(|time| time.0))
     }
 
@@ -203,7 +208,7 @@ impl QueueStore for Session<'_> {
             .filter(setups::id.eq_any(ids))
             .filter(setups::delete_time.is_null())
             .select(SetupRow::as_select())
-            .load(self.conn)?;
+            .load(self.settled()?)?;
         let mut readable = Vec::with_capacity(rows.len());
         for row in rows {
             let id = row.id;
@@ -221,11 +226,11 @@ impl QueueStore for Session<'_> {
         let query = setups::table
             .filter(setups::id.eq(Id::from(setup)))
             .select(setups::next_start_time);
-        let locked: Vec<Ts> = skip_locked!(query).load(self.conn)?;
+        let locked: Vec<Ts> = skip_locked!(query).load(self.settled()?)?;
         let Some(next_start) = locked.first() else {
             return Ok(None);
         };
-        let under_way = under_way!(setup).get_result(self.conn)?;
+        let under_way = under_way!(setup).get_result(self.settled()?)?;
         Ok(Some(Starts {
             next_start: next_start.0,
             under_way,
@@ -235,7 +240,7 @@ impl QueueStore for Session<'_> {
     fn set_next_start(&mut self, setup: SetupId, next: Time) -> Result<()> {
         let rows = diesel::update(setups::table.find(Id::from(setup)))
             .set(setups::next_start_time.eq(Ts(next)))
-            .execute(self.conn)?;
+            .execute(self.settled()?)?;
         Error::unless_one("setups", rows)
     }
 
@@ -247,32 +252,42 @@ impl QueueStore for Session<'_> {
                 setups::pause_carrier.eq(&pause.carrier),
                 setups::pause_time.eq(Some(Ts(pause.since))),
             ))
-            .execute(self.conn)?;
+            .execute(self.settled()?)?;
         Ok(rows == 1)
     }
 
     fn breakers(&mut self) -> Result<Vec<Breaker>> {
+        if let Some(known) = self.known(|known| known.breakers.as_ref()) {
+            return Ok(known);
+        }
         let rows: Vec<BreakerRow> = breakers::table
             .order(breakers::carrier)
             .select(BreakerRow::as_select())
             .load(self.conn)?;
-        Ok(rows.into_iter().map(BreakerRow::read).collect())
+        let breakers: Vec<Breaker> = rows.into_iter().map(BreakerRow::read).collect();
+        if let Some(together) = &mut self.together {
+            together.breakers = Some(breakers.clone());
+        }
+        Ok(breakers)
     }
 
     fn open_breaker(&mut self, breaker: &Breaker) -> Result<bool> {
         let rows = diesel::insert_into(breakers::table)
             .values(BreakerRow::of(breaker))
             .on_conflict_do_nothing()
-            .execute(self.conn)?;
+            .execute(self.settled()?)?;
         Ok(rows == 1)
     }
 
     fn take_trial(&mut self, carrier: &str, until: Time) -> Result<bool> {
+        if let Some(together) = &mut self.together {
+            together.breakers = None;
+        }
         let now = self.now()?;
         let rows = diesel::update(breakers::table.find(carrier))
             .filter(breakers::next_trial_time.le(Ts(now)))
             .set(breakers::next_trial_time.eq(Ts(until)))
-            .execute(self.conn)?;
+            .execute(self.settled()?)?;
         Ok(rows == 1)
     }
 
@@ -282,19 +297,19 @@ impl QueueStore for Session<'_> {
                 breakers::next_trial_time.eq(Ts(breaker.next_trial_time)),
                 breakers::trials.eq(breaker.trials),
             ))
-            .execute(self.conn)?;
+            .execute(self.settled()?)?;
         Ok(())
     }
 
     fn close_breaker(&mut self, carrier: &str) -> Result<bool> {
-        let rows = diesel::delete(breakers::table.find(carrier)).execute(self.conn)?;
+        let rows = diesel::delete(breakers::table.find(carrier)).execute(self.settled()?)?;
         Ok(rows == 1)
     }
 
     fn forget_breakers(&mut self, before: Time) -> Result<usize> {
         Ok(diesel::delete(breakers::table)
             .filter(breakers::next_trial_time.lt(Ts(before)))
-            .execute(self.conn)?)
+            .execute(self.settled()?)?)
     }
 
     fn take_sweep(&mut self, name: &str, every: Duration) -> Result<bool> {
@@ -302,24 +317,24 @@ impl QueueStore for Session<'_> {
         let rows = diesel::update(sweeps::table.find(name))
             .filter(sweeps::next_time.le(Ts(now)))
             .set(sweeps::next_time.eq(Ts(now.plus(every))))
-            .execute(self.conn)?;
+            .execute(self.settled()?)?;
         Ok(rows == 1)
     }
 
     fn explain_queue(&mut self, use_case: UseCaseId) -> Result<Vec<String>> {
         let now = self.now()?;
         Ok(vec![
-            Explain(in_lane!(use_case, now).limit(1)).text(self.conn)?,
-            Explain(timers!(SENDING, now).limit(1)).text(self.conn)?,
-            Explain(timers!(SENT, now).limit(1)).text(self.conn)?,
-            Explain(expiring!(now).limit(1)).text(self.conn)?,
-            Explain(under_way!(SetupId::from(use_case.uuid()))).text(self.conn)?,
+            Explain(in_lane!(use_case, now).limit(1)).text(self.settled()?)?,
+            Explain(timers!(SENDING, now).limit(1)).text(self.settled()?)?,
+            Explain(timers!(SENT, now).limit(1)).text(self.settled()?)?,
+            Explain(expiring!(now).limit(1)).text(self.settled()?)?,
+            Explain(under_way!(SetupId::from(use_case.uuid()))).text(self.settled()?)?,
             Explain(
                 diesel::sql_query(LANES)
                     .bind::<IdSql, _>(Id(uuid::Uuid::nil()))
                     .bind::<BigInt, _>(100),
             )
-            .text(self.conn)?,
+            .text(self.settled()?)?,
         ])
     }
 
@@ -330,19 +345,28 @@ impl QueueStore for Session<'_> {
             .filter(voicemails::next_time.gt(Some(Ts(now))))
             .filter(voicemails::status.eq_any([Status::Sending as i16, Status::Sent as i16]))
             .set(voicemails::next_time.eq(Some(Ts(now))))
-            .execute(self.conn)?)
+            .execute(self.settled()?)?)
     }
 }
 
 impl Session<'_> {
+    /// Did this unit of work take something of it that is not written yet?
+    fn has_put_off_in_lane(&self, use_case: UseCaseId) -> bool {
+        let Some(together) = &self.together else {
+            return false;
+        };
+        let mut put_off = together.put_off.deliveries.values();
+        put_off.any(|(_, delivery)| delivery.use_case_id == use_case)
+    }
+
     fn next_timer(&mut self, status: &str) -> Result<Option<Time>> {
-        let timer: Option<Option<Ts>> = voicemails::table
+        let query = voicemails::table
             .filter(sql::<Bool>(status))
             .filter(voicemails::next_time.is_not_null())
             .order((voicemails::next_time, voicemails::id))
             .select(voicemails::next_time)
-            .first(self.conn)
-            .optional()?;
+            .limit(1);
+        let timer: Option<Option<Ts>> = Prepared(query).get_result(self.conn).optional()?;
         Ok(timer.flatten().map(|time| time.0))
     }
 
@@ -356,6 +380,7 @@ impl Session<'_> {
                 Err(error) => self.put_off(id, now, &error)?,
             }
         }
+        self.remember(&readable);
         Ok(readable)
     }
 
@@ -363,7 +388,7 @@ impl Session<'_> {
         tracing::error!(voicemail.id = %id.0, error = %error, "a voicemail can't be read; it is put off");
         diesel::update(voicemails::table.find(id))
             .set(voicemails::next_time.eq(Some(Ts(now.plus(PUT_OFF)))))
-            .execute(self.conn)?;
+            .execute(self.settled()?)?;
         Ok(())
     }
 }

@@ -26,7 +26,7 @@ impl RecoveryStore for Session<'_> {
             Ok(voicemails::table
                 .filter(sql::<Bool>(condition))
                 .count()
-                .get_result(self.conn)?)
+                .get_result(self.settled()?)?)
         };
         let (waiting, sending) = (count(WAITING)?, count(SENDING)?);
         let (sent, held) = (count(SENT)?, count(HELD)?);
@@ -34,7 +34,7 @@ impl RecoveryStore for Session<'_> {
             .filter(sql::<Bool>(WAITING))
             .filter(voicemails::next_time.le(Some(Ts(now))))
             .count()
-            .get_result(self.conn)?;
+            .get_result(self.settled()?)?;
         Ok(RestoredCounts {
             due,
             later: waiting - due,
@@ -56,13 +56,13 @@ impl RecoveryStore for Session<'_> {
             )
             .limit(limit)
             .select(voicemails::id);
-        let mut ids: Vec<Id> = due.load(self.conn)?;
+        let mut ids: Vec<Id> = due.load(self.settled()?)?;
         let left = limit - i64::try_from(ids.len()).unwrap_or(limit);
         let sending = voicemails::table
             .filter(sql::<Bool>(SENDING))
             .limit(left)
             .select(voicemails::id);
-        ids.extend(sending.load::<Id>(self.conn)?);
+        ids.extend(sending.load::<Id>(self.settled()?)?);
         Ok(diesel::update(voicemails::table)
             .filter(voicemails::id.eq_any(ids))
             .set((
@@ -71,7 +71,7 @@ impl RecoveryStore for Session<'_> {
                 voicemails::next_time.eq(None::<Ts>),
                 voicemails::lease_token.eq(None::<Id>),
             ))
-            .execute(self.conn)?)
+            .execute(self.settled()?)?)
     }
 
     fn held(&mut self, after: Option<VoicemailId>, limit: i64) -> Result<Held> {
@@ -82,7 +82,7 @@ impl RecoveryStore for Session<'_> {
             .order(voicemails::id)
             .limit(limit)
             .select(DeliveryRow::as_select())
-            .load(self.conn)?;
+            .load(self.settled()?)?;
         let last = found.last().map(|row| row.id.into());
         let mut rows = Vec::with_capacity(found.len());
         for row in found {
@@ -98,6 +98,6 @@ impl RecoveryStore for Session<'_> {
     }
 
     fn other_processes(&mut self) -> Result<i64> {
-        super::super::other_processes(self.conn)
+        super::super::other_processes(self.settled()?)
     }
 }

@@ -68,7 +68,7 @@ impl ReportStore for Session<'_> {
             query = query.filter(voicemails::simulated.eq(simulated));
         }
         let most = i64::try_from(SLICES_MAX + 1).unwrap_or(i64::MAX);
-        let rows: Vec<SliceRow> = query.limit(most).load(self.conn)?;
+        let rows: Vec<SliceRow> = query.limit(most).load(self.settled()?)?;
         rows.into_iter()
             .map(
                 |(use_case, setup, sender, carrier, reason, slice, code, bucket, count)| {

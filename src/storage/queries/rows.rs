@@ -188,7 +188,7 @@ impl DeliveryRow {
 }
 
 #[derive(Queryable, Selectable, Insertable)]
-#[diesel(table_name = hand_overs, check_for_backend(Db))]
+#[diesel(table_name = hand_overs, check_for_backend(Db), treat_none_as_default_value = false)]
 pub struct HandOverRow {
     pub id: Id,
     pub workspace_id: i64,

@@ -40,7 +40,7 @@ pub(super) use in_scopes;
 
 #[derive(Queryable, Selectable, Insertable)]
 #[diesel(table_name = suppressions, check_for_backend(Db))]
-struct SuppressionRow {
+pub(super) struct SuppressionRow {
     id: Id,
     workspace_id: i64,
     phone_number: String,
@@ -81,7 +81,7 @@ impl SuppressionRow {
         }
     }
 
-    fn read(self) -> Result<Suppression> {
+    pub(super) fn read(self) -> Result<Suppression> {
         let reason = SuppressionReason::from_code(self.reason);
         Ok(Suppression {
             id: self.id.into(),
@@ -127,6 +127,10 @@ impl SuppressionStore for Session<'_> {
         workspace: WorkspaceId,
         number: &PhoneNumber,
     ) -> Result<Vec<Suppression>> {
+        let key = (workspace, number.clone());
+        if let Some(known) = self.known(|known| known.suppressions.get(&key)) {
+            return Ok(known);
+        }
         let now = self.now()?;
         let rows: Vec<SuppressionRow> = suppressions::table
             .filter(suppressions::workspace_id.eq(workspace.0))
@@ -139,7 +143,7 @@ impl SuppressionStore for Session<'_> {
             )
             .order((suppressions::create_time, suppressions::id))
             .select(SuppressionRow::as_select())
-            .load(self.conn)?;
+            .load(self.settled()?)?;
         read_all(rows)
     }
 
@@ -156,13 +160,14 @@ impl SuppressionStore for Session<'_> {
             .filter(suppressions::scope_key.eq(scope.key()))
             .filter(suppressions::delete_time.is_null())
             .select(SuppressionRow::as_select())
-            .load(self.conn)?;
+            .load(self.settled()?)?;
         read_all(rows)
     }
 
     fn insert_suppressions(&mut self, new: &[Suppression]) -> Result<usize> {
         let rows: Vec<SuppressionRow> = new.iter().map(SuppressionRow::of).collect();
-        Ok(insert_new!(suppressions::table, rows, self.conn)?)
+        let conn = self.settled()?;
+        Ok(insert_new!(suppressions::table, rows, conn)?)
     }
 
     fn prolong_suppression(&mut self, id: SuppressionId, until: Option<Time>) -> Result<bool> {
@@ -179,7 +184,7 @@ impl SuppressionStore for Session<'_> {
         if let Some(until) = until {
             update = update.filter(suppressions::expire_time.lt(Some(Ts(until))));
         }
-        Ok(update.execute(self.conn)? == 1)
+        Ok(update.execute(self.settled()?)? == 1)
     }
 
     fn end_suppression(&mut self, id: SuppressionId, deletion: &Deletion) -> Result<bool> {
@@ -192,7 +197,7 @@ impl SuppressionStore for Session<'_> {
                 suppressions::delete_reason.eq(&deletion.reason),
                 suppressions::delete_actor.eq(&deletion.actor),
             ))
-            .execute(self.conn)?;
+            .execute(self.settled()?)?;
         Ok(rows == 1)
     }
 
@@ -205,7 +210,7 @@ impl SuppressionStore for Session<'_> {
             .filter(suppressions::id.eq(Id::from(id)))
             .filter(suppressions::workspace_id.eq(workspace.0))
             .select(SuppressionRow::as_select())
-            .first(self.conn)
+            .first(self.settled()?)
             .optional()?;
         row.map(SuppressionRow::read).transpose()
     }
@@ -235,7 +240,7 @@ impl SuppressionStore for Session<'_> {
                 .filter(suppressions::delete_time.is_null())
                 .filter(suppressions::expire_time.is_null().or(is_to_come));
         }
-        read_all(page!(query, suppressions, at).load(self.conn)?)
+        read_all(page!(query, suppressions, at).load(self.settled()?)?)
     }
 
     fn is_entity_suppressed(&mut self, workspace: WorkspaceId, entity_name: &str) -> Result<bool> {
@@ -250,7 +255,7 @@ impl SuppressionStore for Session<'_> {
                     .is_null()
                     .or(suppressions::expire_time.gt(Some(Ts(now)))),
             );
-        Ok(diesel::select(exists(of_entity)).get_result(self.conn)?)
+        Ok(diesel::select(exists(of_entity)).get_result(self.settled()?)?)
     }
 
     fn skip_waiting(
@@ -268,10 +273,10 @@ impl SuppressionStore for Session<'_> {
             .filter(voicemails::recipient.eq_any(texts(numbers)))
             .select(voicemails::id);
         let ids: Vec<Id> = match self.use_cases_in(workspace, scope)? {
-            None => skip_locked!(waiting.limit(limit)).load(self.conn)?,
+            None => skip_locked!(waiting.limit(limit)).load(self.settled()?)?,
             Some(within) => {
                 let waiting = waiting.filter(voicemails::use_case_id.eq_any(within));
-                skip_locked!(waiting.limit(limit)).load(self.conn)?
+                skip_locked!(waiting.limit(limit)).load(self.settled()?)?
             }
         };
         if ids.is_empty() {
@@ -293,7 +298,7 @@ impl SuppressionStore for Session<'_> {
                 voicemails::lease_token.eq(None::<Id>),
             ))
             .returning(voicemails::id)
-            .get_results(self.conn)?;
+            .get_results(self.settled()?)?;
         Ok(skipped.into_iter().map(VoicemailId::from).collect())
     }
 
@@ -313,7 +318,7 @@ impl SuppressionStore for Session<'_> {
         if let Some(within) = self.use_cases_in(workspace, scope)? {
             query = query.filter(voicemails::use_case_id.eq_any(within));
         }
-        Ok(query.get_result(self.conn)?)
+        Ok(query.get_result(self.settled()?)?)
     }
 }
 
@@ -330,7 +335,7 @@ impl Session<'_> {
                     .filter(use_cases::entity_name.eq(name))
                     .filter(use_cases::delete_time.is_null())
                     .select(use_cases::id)
-                    .load(self.conn)?,
+                    .load(self.settled()?)?,
             )),
         }
     }

@@ -20,7 +20,7 @@ impl TelephonyStore for Session<'_> {
     fn insert_setup(&mut self, setup: &Setup) -> Result<()> {
         diesel::insert_into(setups::table)
             .values(SetupRow::of(setup)?)
-            .execute(self.conn)?;
+            .execute(self.settled()?)?;
         Ok(())
     }
 
@@ -30,13 +30,21 @@ impl TelephonyStore for Session<'_> {
         id: SetupId,
         lock: Lock,
     ) -> Result<Option<Setup>> {
+        let key = (workspace, id, lock);
+        if let Some(known) = self.known(|known| known.setups.get(&key)) {
+            return Ok(known);
+        }
         let query = setups::table
             .filter(setups::id.eq(Id::from(id)))
             .filter(setups::workspace_id.eq(workspace.0))
             .filter(setups::delete_time.is_null())
             .select(SetupRow::as_select());
         let row: Option<SetupRow> = first_locked!(query, lock, self.conn, SetupRow)?;
-        row.map(SetupRow::read).transpose()
+        let setup = row.map(SetupRow::read).transpose()?;
+        if let Some(together) = &mut self.together {
+            together.setups.insert(key, setup.clone());
+        }
+        Ok(setup)
     }
 
     fn list_setups(
@@ -54,7 +62,7 @@ impl TelephonyStore for Session<'_> {
             let codes: Vec<i16> = statuses.iter().map(|s| *s as i16).collect();
             query = query.filter(setups::status.eq_any(codes));
         }
-        let rows: Vec<SetupRow> = page!(query, setups, at).load(self.conn)?;
+        let rows: Vec<SetupRow> = page!(query, setups, at).load(self.settled()?)?;
         rows.into_iter().map(SetupRow::read).collect()
     }
 
@@ -76,7 +84,7 @@ impl TelephonyStore for Session<'_> {
                 setups::pause_time.eq(setup.pause.as_ref().map(|pause| Ts(pause.since))),
                 setups::update_time.eq(Ts(setup.update_time)),
             ))
-            .execute(self.conn)?;
+            .execute(self.settled()?)?;
         Error::unless_one("setups", rows)
     }
 
@@ -85,7 +93,7 @@ impl TelephonyStore for Session<'_> {
             .filter(setups::id.eq(Id::from(id)))
             .filter(setups::delete_time.is_null())
             .set(setups::delete_time.eq(Some(Ts(now))))
-            .execute(self.conn)?;
+            .execute(self.settled()?)?;
         Error::unless_one("setups", rows)
     }
 
@@ -108,15 +116,15 @@ impl TelephonyStore for Session<'_> {
                         .map(|s| *s as i16),
                 ),
             );
-        Ok(diesel::select(exists(numbers)).get_result(self.conn)?
-            || diesel::select(exists(cases)).get_result(self.conn)?
-            || diesel::select(exists(under_way)).get_result(self.conn)?)
+        Ok(diesel::select(exists(numbers)).get_result(self.settled()?)?
+            || diesel::select(exists(cases)).get_result(self.settled()?)?
+            || diesel::select(exists(under_way)).get_result(self.settled()?)?)
     }
 
     fn insert_number(&mut self, number: &SenderNumber) -> Result<()> {
         diesel::insert_into(phone_numbers::table)
             .values(NumberRow::of(number)?)
-            .execute(self.conn)?;
+            .execute(self.settled()?)?;
         Ok(())
     }
 
@@ -126,13 +134,23 @@ impl TelephonyStore for Session<'_> {
         id: PhoneNumberId,
         lock: Lock,
     ) -> Result<Option<SenderNumber>> {
+        let key = (workspace, id);
+        if lock == Lock::None
+            && let Some(known) = self.known(|known| known.numbers.get(&key))
+        {
+            return Ok(known);
+        }
         let query = phone_numbers::table
             .filter(phone_numbers::id.eq(Id::from(id)))
             .filter(phone_numbers::workspace_id.eq(workspace.0))
             .filter(phone_numbers::delete_time.is_null())
             .select(NumberRow::as_select());
         let row: Option<NumberRow> = first_locked!(query, lock, self.conn, NumberRow)?;
-        row.map(NumberRow::read).transpose()
+        let number = row.map(NumberRow::read).transpose()?;
+        if let Some(together) = &mut self.together {
+            together.numbers.insert(key, number.clone());
+        }
+        Ok(number)
     }
 
     fn list_numbers(
@@ -159,7 +177,7 @@ impl TelephonyStore for Session<'_> {
             let codes: Vec<i16> = filter.statuses.iter().map(|s| *s as i16).collect();
             query = query.filter(phone_numbers::status.eq_any(codes));
         }
-        let rows: Vec<NumberRow> = page!(query, phone_numbers, at).load(self.conn)?;
+        let rows: Vec<NumberRow> = page!(query, phone_numbers, at).load(self.settled()?)?;
         rows.into_iter().map(NumberRow::read).collect()
     }
 
@@ -176,7 +194,7 @@ impl TelephonyStore for Session<'_> {
                 phone_numbers::warm_up_start_time.eq(number.caps.warm_up_start_time.map(Ts)),
                 phone_numbers::update_time.eq(Ts(number.update_time)),
             ))
-            .execute(self.conn)?;
+            .execute(self.settled()?)?;
         Error::unless_one("phone_numbers", rows)
     }
 
@@ -185,7 +203,7 @@ impl TelephonyStore for Session<'_> {
             .filter(phone_numbers::id.eq(Id::from(id)))
             .filter(phone_numbers::delete_time.is_null())
             .set(phone_numbers::delete_time.eq(Some(Ts(now))))
-            .execute(self.conn)?;
+            .execute(self.settled()?)?;
         Error::unless_one("phone_numbers", rows)
     }
 
@@ -193,7 +211,7 @@ impl TelephonyStore for Session<'_> {
         // A use case is deleted only once it has no numbers, so every assignment is a living one.
         let assigned = use_case_phone_numbers::table
             .filter(use_case_phone_numbers::phone_number_id.eq(Id::from(id)));
-        Ok(diesel::select(exists(assigned)).get_result(self.conn)?)
+        Ok(diesel::select(exists(assigned)).get_result(self.settled()?)?)
     }
 
     fn find_create_request(
@@ -205,7 +223,7 @@ impl TelephonyStore for Session<'_> {
         let found: Option<(Id, Vec<u8>)> = create_requests::table
             .find((workspace.0, kind, request_id))
             .select((create_requests::resource_id, create_requests::content_hash))
-            .first(self.conn)
+            .first(self.settled()?)
             .optional()?;
         Ok(found.map(|(id, hash)| (id.0, hash)))
     }
@@ -220,7 +238,7 @@ impl TelephonyStore for Session<'_> {
                 create_requests::content_hash.eq(&request.content_hash),
                 create_requests::create_time.eq(Ts(request.create_time)),
             ))
-            .execute(self.conn)?;
+            .execute(self.settled()?)?;
         Ok(())
     }
 }

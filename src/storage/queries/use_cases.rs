@@ -21,7 +21,7 @@ impl UseCaseStore for Session<'_> {
     fn insert_use_case(&mut self, use_case: &UseCase) -> Result<()> {
         diesel::insert_into(use_cases::table)
             .values(UseCaseRow::of(use_case))
-            .execute(self.conn)?;
+            .execute(self.settled()?)?;
         Ok(())
     }
 
@@ -31,14 +31,26 @@ impl UseCaseStore for Session<'_> {
         id: UseCaseId,
         lock: Lock,
     ) -> Result<Option<UseCase>> {
+        let key = (workspace, id);
+        if lock == Lock::None
+            && let Some(known) = self.known(|known| known.use_cases.get(&key))
+        {
+            return Ok(known);
+        }
         let query = use_cases::table
             .filter(use_cases::id.eq(Id::from(id)))
             .filter(use_cases::workspace_id.eq(workspace.0))
             .filter(use_cases::delete_time.is_null())
             .select(UseCaseRow::as_select());
         let row: Option<UseCaseRow> = first_locked!(query, lock, self.conn, UseCaseRow)?;
-        let Some(row) = row else { return Ok(None) };
-        Ok(self.with_numbers(vec![row.read()?])?.pop())
+        let use_case = match row {
+            Some(row) => self.with_numbers(vec![row.read()?])?.pop(),
+            None => None,
+        };
+        if let Some(together) = &mut self.together {
+            together.use_cases.insert(key, use_case.clone());
+        }
+        Ok(use_case)
     }
 
     fn list_use_cases(
@@ -65,7 +77,7 @@ impl UseCaseStore for Session<'_> {
             let codes: Vec<i16> = filter.channels.iter().map(|c| *c as i16).collect();
             query = query.filter(use_cases::channel.eq_any(codes));
         }
-        let rows: Vec<UseCaseRow> = page!(query, use_cases, at).load(self.conn)?;
+        let rows: Vec<UseCaseRow> = page!(query, use_cases, at).load(self.settled()?)?;
         let found = rows
             .into_iter()
             .map(UseCaseRow::read)
@@ -92,7 +104,7 @@ impl UseCaseStore for Session<'_> {
                 use_cases::pause_reason.eq(row.pause_reason),
                 use_cases::update_time.eq(row.update_time),
             ))
-            .execute(self.conn)?;
+            .execute(self.settled()?)?;
         Error::unless_one("use_cases", rows)
     }
 
@@ -101,7 +113,7 @@ impl UseCaseStore for Session<'_> {
             .filter(use_cases::id.eq(Id::from(id)))
             .filter(use_cases::delete_time.is_null())
             .set(use_cases::delete_time.eq(Some(Ts(now))))
-            .execute(self.conn)?;
+            .execute(self.settled()?)?;
         Error::unless_one("use_cases", rows)
     }
 
@@ -120,13 +132,13 @@ impl UseCaseStore for Session<'_> {
                 use_case_phone_numbers::assign_time.eq(Ts(now)),
             ))
             .on_conflict_do_nothing()
-            .execute(self.conn)?;
+            .execute(self.settled()?)?;
         Ok(())
     }
 
     fn unassign_number(&mut self, use_case: UseCaseId, number: PhoneNumberId) -> Result<()> {
         let row = (Id::from(use_case), Id::from(number));
-        diesel::delete(use_case_phone_numbers::table.find(row)).execute(self.conn)?;
+        diesel::delete(use_case_phone_numbers::table.find(row)).execute(self.settled()?)?;
         Ok(())
     }
 
@@ -138,7 +150,7 @@ impl UseCaseStore for Session<'_> {
         diesel::update(use_cases::table.find(Id::from(use_case)))
             .filter(is_past)
             .set(use_cases::senders_full_until.eq(Some(Ts(until))))
-            .execute(self.conn)?;
+            .execute(self.settled()?)?;
         Ok(())
     }
 
@@ -147,6 +159,11 @@ impl UseCaseStore for Session<'_> {
         use_case: UseCaseId,
         carriers: &[String],
     ) -> Result<Vec<Candidate>> {
+        if let Some((asked, known)) = self.known(|known| known.candidates.get(&use_case))
+            && asked == carriers
+        {
+            return Ok(known);
+        }
         let now = self.now()?;
         let last_used = voicemails::table
             .filter(voicemails::workspace_id.eq(phone_numbers::workspace_id))
@@ -169,6 +186,10 @@ impl UseCaseStore for Session<'_> {
                     ..number.candidate(now)
                 });
             }
+        }
+        if let Some(together) = &mut self.together {
+            let known = (carriers.to_vec(), candidates.clone());
+            together.candidates.insert(use_case, known);
         }
         Ok(candidates)
     }

@@ -48,7 +48,7 @@ impl VoicemailStore for Session<'_> {
             .filter(voicemails::id.eq(Id::from(id)))
             .filter(voicemails::workspace_id.eq(workspace.0))
             .select((VoicemailRow::as_select(), AudioRow::as_select()))
-            .first(self.conn)
+            .first(self.settled()?)
             .optional()?;
         let Some((row, audio)) = found else {
             return Ok(None);
@@ -72,7 +72,7 @@ impl VoicemailStore for Session<'_> {
                 AudioRow::as_select(),
                 voicemails::request_hash,
             ))
-            .first(self.conn)
+            .first(self.settled()?)
             .optional()?;
         let Some((row, audio, hash)) = found else {
             return Ok(None);
@@ -90,7 +90,7 @@ impl VoicemailStore for Session<'_> {
         at: Page,
     ) -> Result<Vec<Voicemail>> {
         let rows: Vec<(VoicemailRow, AudioRow)> =
-            list_query!(workspace, filter, at).load(self.conn)?;
+            list_query!(workspace, filter, at).load(self.settled()?)?;
         let found = rows.into_iter().map(|(row, audio)| row.read(audio));
         let found = found.collect::<Result<Vec<_>>>()?;
         self.with_batches(found)
@@ -102,7 +102,7 @@ impl VoicemailStore for Session<'_> {
         filter: &VoicemailFilter,
         at: Page,
     ) -> Result<String> {
-        Explain(list_query!(workspace, filter, at)).text(self.conn)
+        Explain(list_query!(workspace, filter, at)).text(self.settled()?)
     }
 
     fn last_sender(
@@ -112,6 +112,11 @@ impl VoicemailStore for Session<'_> {
         recipient: &PhoneNumber,
         except: Option<VoicemailId>,
     ) -> Result<Option<PhoneNumber>> {
+        if let Some(id) = except
+            && let Some(known) = self.known(|known| known.last_senders.get(&id))
+        {
+            return Ok(known);
+        }
         let except = except.map_or(Id(uuid::Uuid::nil()), Id::from);
         let not_sent = [Status::Cancelled as i16, Status::Skipped as i16];
         let sender: Option<String> = voicemails::table
@@ -122,7 +127,7 @@ impl VoicemailStore for Session<'_> {
             .filter(voicemails::id.ne(except))
             .order((voicemails::create_time.desc(), voicemails::id.desc()))
             .select(voicemails::sender)
-            .first(self.conn)
+            .first(self.settled()?)
             .optional()?;
         Ok(sender.map(PhoneNumber::from_stored))
     }
@@ -140,7 +145,7 @@ impl VoicemailStore for Session<'_> {
             .filter(voicemails::workspace_id.eq(workspace.0))
             .filter(voicemails::use_case_id.eq(Id::from(use_case)))
             .filter(voicemails::status.eq_any(in_flight));
-        Ok(diesel::select(exists(under_way)).get_result(self.conn)?)
+        Ok(diesel::select(exists(under_way)).get_result(self.settled()?)?)
     }
 
     fn count_waiting(&mut self, workspace: WorkspaceId, at_most: i64) -> Result<i64> {
@@ -156,7 +161,7 @@ impl VoicemailStore for Session<'_> {
         .bind::<BigInt, _>(workspace.0)
         .bind::<SmallInt, _>(Status::Accepted as i16)
         .bind::<BigInt, _>(at_most)
-        .get_result(self.conn)?;
+        .get_result(self.settled()?)?;
         Ok(counted.rows)
     }
 }
@@ -168,7 +173,7 @@ impl Session<'_> {
         let rows: Vec<(Id, String)> = batch_members::table
             .filter(batch_members::voicemail_id.eq_any(ids))
             .select((batch_members::voicemail_id, batch_members::batch_id))
-            .load(self.conn)?;
+            .load(self.settled()?)?;
         let mut batches: HashMap<Id, String> = rows.into_iter().collect();
         for voicemail in &mut found {
             voicemail.batch_id = batches.remove(&voicemail.id.into());

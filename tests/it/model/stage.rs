@@ -237,7 +237,7 @@ impl Stage {
         task: &Task,
     ) -> Done<()> {
         let task = task.clone();
-        self.unit(commit, ids, move |tx| deliver::never_called(tx, &task))
+        self.unit(commit, ids, move |tx| deliver::never_called(tx, &task, std::time::Duration::ZERO))
             .await
     }
 

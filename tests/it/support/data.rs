@@ -16,7 +16,7 @@ use ringless::domain::sender::SenderPlan;
 use ringless::domain::use_case::Channel;
 use ringless::domain::voicemail::{Audio, Voicemail};
 use ringless::domain::warm_up::NumberCaps;
-use ringless::ops::deliver::{Delivering, Task};
+use ringless::ops::deliver::{Delivering, Started, Task};
 use ringless::ops::phone_numbers::{self, NewNumber};
 use ringless::ops::queue::QueueGauge;
 use ringless::ops::send_voicemail::{Accepted, Accepting, AudioInput, Draft, accept};
@@ -180,12 +180,16 @@ impl Scene {
     pub async fn work(&self) {
         let runner = self.runner();
         loop {
-            let claimed = runner.claim(Room::new(10)).await.unwrap();
-            if claimed.is_empty() {
+            let instant = tokio::time::Instant::now();
+            let Started { claimed, begun } = runner.start_due(Room::new(10)).await.unwrap();
+            if claimed.is_empty() && begun.is_empty() {
                 return;
             }
             for task in claimed.tasks {
                 runner.run(task).await;
+            }
+            for (task, next) in begun {
+                runner.go_on(task, next, instant).await;
             }
         }
     }
