@@ -149,7 +149,10 @@ mod tests {
         })
     }
 
-    async fn ask(gather: &Gather<u32, (u32, usize)>, items: std::ops::Range<u32>) -> Vec<(u32, usize)> {
+    async fn ask(
+        gather: &Gather<u32, (u32, usize)>,
+        items: std::ops::Range<u32>,
+    ) -> Vec<(u32, usize)> {
         let asked = items.map(|item| {
             let gather = gather.clone();
             async move { gather.go(item).await.expect("it is answered") }

@@ -29,7 +29,7 @@ pub mod voicedrop;
 use std::future::Future;
 use std::pin::Pin;
 
-use prost::bytes::Bytes;
+use hyper::body::Bytes;
 
 pub use notice::{Event, Notice, NoticeFault};
 pub use registry::Registry;

@@ -66,7 +66,7 @@ impl Voicemails {
         let updated = self
             .0
             .write(move |api, tx| {
-                voicemails::update(tx, api.workspace, id, change, api.accept.expire_after)
+                voicemails::update(tx, api.workspace, id, change, api.accepting().expire_after)
             })
             .await?;
         // It may be due earlier than what the worker waits for.

@@ -1,6 +1,7 @@
 //! The gRPC edge. To follow a request start at [`routes`], the one place where services, health,
 //! reflection, layers and size limits come together.
 
+mod accepts;
 mod body;
 mod bulk;
 mod consent_service;
@@ -32,6 +33,7 @@ pub use page_token::PageTokens;
 pub use serve::serve;
 pub use status::{DOMAIN, Repeat, to_status};
 
+use self::accepts::Accepts;
 use crate::carrier::Registry;
 use crate::config::AcceptConfig;
 use crate::domain::gate;
@@ -56,9 +58,9 @@ pub const STREAM_WINDOW_BYTES: u32 = 256 * 1_024;
 pub const CONNECTION_WINDOW_BYTES: u32 = 1_024 * 1_024;
 /// Calls in progress on one connection.
 pub const STREAMS_PER_CONNECTION_MAX: u32 = 256;
-/// Uploads that are put together, sounded and stored at once; the others wait with their bytes
+/// KiB of uploads that are put together, sounded and stored at once: 64 MiB. The others wait with their bytes
 /// where they are, so that memory stays within its budget.
-const FINISHING_MAX: usize = 8;
+const FINISHING_KIB_MAX: u32 = 64 * 1_024;
 /// How long an upload that has come waits for its turn at that.
 const FINISHING_WAIT: Duration = Duration::from_secs(60);
 
@@ -74,8 +76,7 @@ pub struct Api {
     pub registry: Registry,
     pub numbers: PhoneRules,
     pub gates: Arc<gate::Rules>,
-    pub accept: AcceptConfig,
-    pub queue: QueueGauge,
+    accepts: Accepts,
     pub uploads: Uploads,
     pub page_tokens: PageTokens,
     pub wake: Wake,
@@ -99,32 +100,34 @@ pub struct ApiParts {
 
 impl Api {
     pub fn new(parts: ApiParts) -> Api {
+        let workspace = WorkspaceId::DEFAULT;
+        let accepts = Accepts::new(accepts::Inner {
+            store: parts.store.clone(),
+            workspace,
+            registry: parts.registry.clone(),
+            gates: parts.gates.clone(),
+            queue: QueueGauge::new(parts.accept.queue_max),
+            expire_after: parts.accept.expire_after,
+        });
         Api {
             store: parts.store,
-            workspace: WorkspaceId::DEFAULT,
+            workspace,
             registry: parts.registry,
             numbers: parts.gates.numbers.clone(),
             gates: parts.gates,
-            accept: parts.accept,
-            queue: QueueGauge::new(parts.accept.queue_max),
+            accepts,
             uploads: parts.uploads,
             page_tokens: parts.page_tokens,
             wake: parts.wake,
             metrics: parts.metrics,
-            finishing: Semaphore::new(FINISHING_MAX),
+            finishing: Semaphore::new(FINISHING_KIB_MAX as usize),
             importing: Arc::new(Semaphore::new(IMPORTS_MAX)),
             batching: Semaphore::new(BATCHES_MAX),
         }
     }
 
     fn accepting(&self) -> Accepting<'_> {
-        Accepting {
-            workspace: self.workspace,
-            registry: &self.registry,
-            gates: &self.gates,
-            queue: &self.queue,
-            expire_after: self.accept.expire_after,
-        }
+        self.accepts.accepting()
     }
 
     /// A unit of work that changes nothing.
@@ -156,9 +159,11 @@ impl Api {
         }
     }
 
-    /// A permit to put an upload together.
-    async fn finishing(&self) -> Result<tokio::sync::SemaphorePermit<'_>> {
-        match tokio::time::timeout(FINISHING_WAIT, self.finishing.acquire()).await {
+    /// A permit to put an upload of so many bytes together.
+    async fn finishing(&self, bytes: u64) -> Result<tokio::sync::SemaphorePermit<'_>> {
+        let kib = u32::try_from(bytes.div_ceil(1_024)).unwrap_or(FINISHING_KIB_MAX);
+        let permit = self.finishing.acquire_many(kib.min(FINISHING_KIB_MAX));
+        match tokio::time::timeout(FINISHING_WAIT, permit).await {
             Ok(permit) => permit.map_err(|closed| OpError::Internal(closed.to_string())),
             Err(_) => {
                 Err(Error::Unavailable("uploads wait for too long to be stored".to_owned()).into())

@@ -24,7 +24,8 @@ use crate::intake::{
 };
 use crate::ops::batch::Recipient;
 use crate::ops::error::{OpError, Result, Violation};
-use crate::ops::send_voicemail::{Accepted, AudioInput, Draft, Judged, accept, judge, time_faults};
+use crate::ops::send_together::ReadySend;
+use crate::ops::send_voicemail::{Accepted, AudioInput, Draft, Judged, time_faults};
 use crate::ops::{audio, check_recipient, report, voicemails};
 
 /// Audio in one message of CreateVoicemail: 3 MiB, which fits every client's default limit.
@@ -61,7 +62,7 @@ impl Voicemails {
                 false => Repeat::if_given(&draft.request_id, "SendVoicemail"),
             };
             refuse_blind_repeat(&metadata, repeat)?;
-            let judged = self.judge(&draft).await?;
+            let judged = self.0.accepts.judge(&draft).await?;
             let body = match draft.audio_id {
                 Some(_) => None,
                 None => Some(Body::new(self.0.uploads.admit()?)),
@@ -100,7 +101,7 @@ impl Voicemails {
                 )]));
             }
         };
-        let judged = self.judge(&draft).await?;
+        let judged = self.0.accepts.judge(&draft).await?;
         let input = match draft.audio_id {
             Some(_) => stored_audio(judged)?,
             None if given > CREATE_BYTES_MAX && given <= BYTES_MAX => {
@@ -142,22 +143,14 @@ impl Voicemails {
         }
     }
 
-    async fn judge(&self, draft: &Draft) -> Result<Judged> {
-        let (api, draft) = (self.0.clone(), draft.clone());
-        self.0
-            .store
-            .read(move |tx| judge(tx, &draft, &api.accepting()))
-            .await
-    }
-
     /// Puts an upload together and checks its sound. Its permit lasts until it is stored.
     async fn finish_upload(&self, received: Received) -> Result<Finished<'_>> {
-        let permit = self.0.finishing().await?;
         let Received { walked, body } = received;
-        let bytes = body.into_bytes().await?;
-        let sounded = tokio::task::spawn_blocking(move || -> std::result::Result<_, Refusal> {
+        let permit = self.0.finishing(body.size()).await?;
+        let sounded = tokio::task::spawn_blocking(move || {
+            let bytes = body.into_bytes()?;
             walked.check_sound(&bytes)?;
-            Ok(AudioInput::New {
+            Ok::<_, OpError>(AudioInput::New {
                 audio: audio::describe(&walked),
                 bytes,
             })
@@ -173,17 +166,7 @@ impl Voicemails {
 
     async fn accept(&self, draft: Draft, finished: Finished<'_>) -> Result<pb::Voicemail> {
         let Finished { input, _permit } = finished;
-        let api = self.0.clone();
-        match self
-            .0
-            .store
-            .write(move |tx| {
-                let accepted = accept(tx, &draft, &input, &api.accepting());
-                crash::after("accept.written", accepted)
-            })
-            .await
-            .inspect(|_| crash::point("accept.committed"))?
-        {
+        match self.0.accepts.accept(ReadySend { draft, input }).await? {
             Accepted::New(voicemail) => {
                 self.0.metrics.accepted(1);
                 self.0.wake.wake();

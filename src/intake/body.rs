@@ -50,28 +50,26 @@ impl Body {
         blocking(move || (&*spool).write_all(&chunk)).await
     }
 
-    /// All of it in one piece. The room is given back once the bytes are no more held here.
-    pub async fn into_bytes(self) -> Result<Vec<u8>> {
-        let Body {
-            reservation,
-            memory,
-            spool,
-            size,
-        } = self;
-        blocking(move || {
-            let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
-            for piece in memory {
-                bytes.extend_from_slice(&piece);
-            }
-            if let Some(spool) = spool {
-                let mut spool = &*spool;
-                spool.seek(SeekFrom::Start(0))?;
-                spool.read_to_end(&mut bytes)?;
-            }
-            drop(reservation);
-            Ok(bytes)
-        })
-        .await
+    /// Bytes that have come.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// All of it in one piece, read from the disk where it is there. The room is given back once the bytes are no more
+    /// held here.
+    pub fn into_bytes(self) -> Result<Vec<u8>> {
+        let mut bytes = Vec::with_capacity(usize::try_from(self.size).unwrap_or(0));
+        for piece in self.memory {
+            bytes.extend_from_slice(&piece);
+        }
+        if let Some(spool) = self.spool {
+            let mut spool = &*spool;
+            let whole = spool.seek(SeekFrom::Start(0));
+            whole
+                .and_then(|_| spool.read_to_end(&mut bytes))
+                .map_err(failed)?;
+        }
+        Ok(bytes)
     }
 }
 

@@ -27,7 +27,7 @@ async fn bytes_come_back_whole_from_memory_and_spool() {
         wanted.extend(chunk);
     }
     assert_eq!((uploads.memory_used(), uploads.count()), (100, 1));
-    assert_eq!(body.into_bytes().await.expect("readable"), wanted);
+    assert_eq!(body.into_bytes().expect("readable"), wanted);
     assert_eq!((uploads.memory_used(), uploads.count()), (0, 0));
 }
 

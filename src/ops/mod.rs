@@ -17,6 +17,7 @@ pub mod recover;
 pub mod report;
 pub mod route;
 pub mod seed;
+pub mod send_together;
 pub mod send_voicemail;
 pub mod setups;
 pub mod suppressions;

@@ -79,7 +79,7 @@ pub enum AudioInput {
 }
 
 impl AudioInput {
-    fn audio(&self) -> &Audio {
+    pub fn audio(&self) -> &Audio {
         match self {
             AudioInput::Stored(audio) | AudioInput::New { audio, .. } => audio,
         }

@@ -114,7 +114,8 @@ pub mod queries;
 mod many_rows;
 
 pub use many_rows::{
-    end_attempts, insert_attempts, insert_checks, insert_hand_overs, update_deliveries,
+    end_attempts, insert_attempts, insert_audio_bytes, insert_audios, insert_checks,
+    insert_hand_overs, insert_voicemails, update_deliveries,
 };
 
 /// One clock for all machines: the server's.

@@ -11,7 +11,7 @@ use super::super::prepared::Prepared;
 use super::super::traits::{Guard, NewAttempt};
 use super::super::values::{Id, Ts};
 use super::Conn;
-use super::queries::{EndedAttempt, GateCheckRow, HandOverRow};
+use super::queries::{EndedAttempt, GateCheckRow, HandOverRow, NewAudioRow, NewVoicemailRow};
 use crate::domain::delivery::Delivery;
 use crate::domain::time::Time;
 
@@ -23,12 +23,75 @@ macro_rules! columns {
     }};
 }
 
+/// How many there were no rows of yet.
+pub fn insert_audios(conn: &mut Conn, rows: &[NewAudioRow<'_>]) -> Result<usize> {
+    let text = "INSERT INTO audios (id, workspace_id, sha256, size_bytes, duration_ms, create_time, last_used_time) \
+        SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING";
+    let query = columns!(text, rows;
+        Uuid = |row| row.id;
+        BigInt = |row| row.workspace_id;
+        Binary = |row| row.sha256;
+        BigInt = |row| row.size_bytes;
+        Integer = |row| row.duration_ms;
+        Timestamptz = |row| row.create_time;
+        Timestamptz = |row| row.last_used_time;
+    );
+    Ok(Prepared(query).execute(conn)?)
+}
+
+pub fn insert_audio_bytes(conn: &mut Conn, rows: &[(Id, &[u8])]) -> Result<()> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let text = "INSERT INTO audio_bytes (audio_id, bytes) SELECT * FROM unnest($1, $2)";
+    let query = columns!(text, rows;
+        Uuid = |(id, _)| *id;
+        Binary = |(_, bytes)| *bytes;
+    );
+    Prepared(query).execute(conn)?;
+    Ok(())
+}
+
+/// How many no other stood in the way of.
+pub fn insert_voicemails(conn: &mut Conn, rows: &[NewVoicemailRow<'_>]) -> Result<usize> {
+    let text = "INSERT INTO voicemails (id, workspace_id, use_case_id, setup_id, sender_id, sender, recipient, status, \
+        status_detail, simulated, audio_id, labels, request_id, request_hash, create_time, update_time, schedule_time, \
+        expire_time, due_time, next_time, held, tries, attempt_count, carrier, time_zone, postal_code) \
+        SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, \
+            $21, $22, $23, $24, $25, $26) ON CONFLICT DO NOTHING";
+    let query = columns!(text, rows;
+        Uuid = |row| row.id;
+        BigInt = |row| row.workspace_id;
+        Uuid = |row| row.use_case_id;
+        Uuid = |row| row.setup_id;
+        Uuid = |row| row.sender_id;
+        Text = |row| row.sender;
+        Text = |row| row.recipient;
+        SmallInt = |row| row.status;
+        Text = |row| row.status_detail;
+        Bool = |row| row.simulated;
+        Uuid = |row| row.audio_id;
+        Text = |row| row.labels.as_str();
+        Nullable<Text> = |row| row.request_id;
+        Binary = |row| row.request_hash;
+        Timestamptz = |row| row.create_time;
+        Timestamptz = |row| row.update_time;
+        Nullable<Timestamptz> = |row| row.schedule_time;
+        Timestamptz = |row| row.expire_time;
+        Timestamptz = |row| row.due_time;
+        Nullable<Timestamptz> = |row| row.next_time;
+        Bool = |row| row.held;
+        Integer = |row| row.tries;
+        Integer = |row| row.attempt_count;
+        Text = |row| row.carrier;
+        Text = |row| row.time_zone;
+        Text = |row| row.postal_code;
+    );
+    Ok(Prepared(query).execute(conn)?)
+}
+
 /// Writes each row where status and lease still are those of its guard; says how many still were.
-pub fn update_deliveries(
-    conn: &mut Conn,
-    rows: &[(Guard, Delivery)],
-    now: Time,
-) -> Result<usize> {
+pub fn update_deliveries(conn: &mut Conn, rows: &[(Guard, Delivery)], now: Time) -> Result<usize> {
     if rows.is_empty() {
         return Ok(0);
     }

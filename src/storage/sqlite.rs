@@ -5,9 +5,13 @@ use diesel::r2d2::{ConnectionManager, CustomizeConnection, Error as R2d2Error, P
 use diesel::result::Error as DieselError;
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 
-use self::queries::{EndedAttempt, GateCheckRow, HandOverRow, delivery, gates};
+use self::queries::{
+    EndedAttempt, GateCheckRow, HandOverRow, NewAudioRow, NewVoicemailRow, delivery, gates,
+};
 use super::error::{Error, Result};
+use super::prepared::Prepared;
 use super::traits::{Guard, NewAttempt};
+use super::values::Id;
 use crate::domain::delivery::Delivery;
 use crate::domain::time::Time;
 
@@ -188,6 +192,30 @@ pub fn lock_all_until_end(_: &mut Conn, _: Vec<i64>) -> Result<()> {
 
 // Many rows are written one by one: a statement that is prepared costs a few microseconds, and no way to a server.
 
+/// How many there were no rows of yet.
+pub fn insert_audios(conn: &mut Conn, rows: &[NewAudioRow<'_>]) -> Result<usize> {
+    each(rows, |row| {
+        let insert = diesel::insert_into(audios::table).values(row);
+        Prepared(insert.on_conflict_do_nothing()).execute(conn)
+    })
+}
+
+pub fn insert_audio_bytes(conn: &mut Conn, rows: &[(Id, &[u8])]) -> Result<()> {
+    let insert = |(id, bytes): &(Id, &[u8])| {
+        let row = (audio_bytes::audio_id.eq(*id), audio_bytes::bytes.eq(*bytes));
+        Prepared(diesel::insert_into(audio_bytes::table).values(row)).execute(conn)
+    };
+    each(rows, insert).map(drop)
+}
+
+/// How many no other stood in the way of.
+pub fn insert_voicemails(conn: &mut Conn, rows: &[NewVoicemailRow<'_>]) -> Result<usize> {
+    each(rows, |row| {
+        let insert = diesel::insert_into(voicemails::table).values(row);
+        Prepared(insert.on_conflict_do_nothing()).execute(conn)
+    })
+}
+
 pub fn update_deliveries(conn: &mut Conn, rows: &[(Guard, Delivery)], now: Time) -> Result<usize> {
     each(rows, |(guard, after)| {
         delivery::update_delivery(conn, *guard, after, now)
@@ -203,9 +231,8 @@ pub fn insert_attempts(conn: &mut Conn, rows: &[NewAttempt]) -> Result<()> {
 }
 
 pub fn end_attempts(conn: &mut Conn, rows: &[EndedAttempt]) -> Result<()> {
-    let ended = |row: &EndedAttempt| {
-        delivery::end_attempt(conn, row.voicemail_id, row.number, &row.end)
-    };
+    let ended =
+        |row: &EndedAttempt| delivery::end_attempt(conn, row.voicemail_id, row.number, &row.end);
     each(rows, ended).map(drop)
 }
 

@@ -215,7 +215,13 @@ pub trait AudioStore {
         workspace: WorkspaceId,
         sha256: &[u8; 32],
     ) -> Result<Option<Audio>>;
-    /// Stores it, or gives the audio of the same bytes that is there already; counts as a use.
+    /// Stores each, or finds the audio of the same bytes that is there already; counts as a use. Answers in their order.
+    fn put_audios(
+        &mut self,
+        workspace: WorkspaceId,
+        audios: &[(&Audio, &[u8])],
+    ) -> Result<Vec<Audio>>;
+    /// The same for one.
     fn put_audio(&mut self, workspace: WorkspaceId, audio: &Audio, bytes: &[u8]) -> Result<Audio>;
     /// Notes that it is used now, so that it is kept.
     fn touch_audio(&mut self, id: AudioId) -> Result<()>;

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use prost::bytes::Bytes;
+use hyper::body::Bytes;
 use tokio::time::Instant;
 use tracing::Instrument;
 

@@ -140,7 +140,8 @@ async fn a_call_that_was_not_made_counts_nothing(engine: Engine) {
     let begun = scene.test.store.write(begin).await.unwrap();
     assert!(matches!(begun, NextMove::Call(_)), "{begun:?}");
     assert_eq!(counted(&scene).await, [0]);
-    let not_called = move |tx: &mut dyn Tx| deliver::never_called(tx, &task, std::time::Duration::ZERO);
+    let not_called =
+        move |tx: &mut dyn Tx| deliver::never_called(tx, &task, std::time::Duration::ZERO);
     scene.test.store.write(not_called).await.unwrap();
     assert_eq!(counted(&scene).await, [] as [u64; 0]);
 }

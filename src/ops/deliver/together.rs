@@ -38,7 +38,10 @@ pub fn claim_and_begin(
         .partition(|task: &Task| task.kind == Kind::Send);
     claimed.tasks = others;
     let waiting: Vec<Task> = waiting;
-    let ids: Vec<VoicemailId> = waiting.iter().map(|task| task.delivery.voicemail_id).collect();
+    let ids: Vec<VoicemailId> = waiting
+        .iter()
+        .map(|task| task.delivery.voicemail_id)
+        .collect();
     if !ids.is_empty() {
         tx.look_ahead(&ids)?;
         lock_what_is_counted(tx, delivering, &waiting)?;
@@ -127,7 +130,9 @@ pub fn record_together(
         let current = tx.locked_delivery(before.voicemail_id);
         let is_ours = current.is_some_and(|row| Guard::of(&row) == Guard::of(before));
         recorded.push(match is_ours {
-            true => Some(record_outcome(tx, delivering, plan, outcome, words, *chance)?),
+            true => Some(record_outcome(
+                tx, delivering, plan, outcome, words, *chance,
+            )?),
             false => None,
         });
     }

@@ -1,5 +1,6 @@
 //! Audio by content, and its bytes.
 
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use diesel::dsl::{exists, not};
@@ -53,40 +54,36 @@ impl AudioStore for Session<'_> {
         row.map(AudioRow::read).transpose()
     }
 
+    fn put_audios(
+        &mut self,
+        workspace: WorkspaceId,
+        audios: &[(&Audio, &[u8])],
+    ) -> Result<Vec<Audio>> {
+        let wanted: BTreeSet<&[u8; 32]> = audios.iter().map(|(audio, _)| &audio.sha256).collect();
+        let mut known = self.find_hashes(workspace, &wanted)?;
+        let used: BTreeSet<AudioId> = known.values().map(|audio| audio.id).collect();
+        for id in used {
+            self.touch_audio(id)?;
+        }
+        // By hash, so that two who store the same ones wait for one another and do not come to a deadlock.
+        let fresh: BTreeMap<&[u8; 32], (&Audio, &[u8])> = audios
+            .iter()
+            .filter(|(audio, _)| !known.contains_key(&audio.sha256))
+            .map(|(audio, bytes)| (&audio.sha256, (*audio, *bytes)))
+            .collect();
+        if !fresh.is_empty() {
+            known.extend(self.store_audios(workspace, &fresh)?);
+        }
+        let stored = audios
+            .iter()
+            .map(|(audio, _)| known.get(&audio.sha256).cloned());
+        let dropped = || Error::Unavailable("the audio was dropped while it was stored".to_owned());
+        stored.map(|audio| audio.ok_or_else(dropped)).collect()
+    }
+
     fn put_audio(&mut self, workspace: WorkspaceId, audio: &Audio, bytes: &[u8]) -> Result<Audio> {
-        if let Some(known) = self.find_audio_by_hash(workspace, &audio.sha256)? {
-            self.touch_audio(known.id)?;
-            return Ok(known);
-        }
-        let size = i64::try_from(audio.size_bytes).map_err(|e| Error::inconsistent("audios", e))?;
-        let duration =
-            i32::try_from(audio.duration_ms).map_err(|e| Error::inconsistent("audios", e))?;
-        let inserted = diesel::insert_into(audios::table)
-            .values((
-                audios::id.eq(Id::from(audio.id)),
-                audios::workspace_id.eq(workspace.0),
-                audios::sha256.eq(audio.sha256.as_slice()),
-                audios::size_bytes.eq(size),
-                audios::duration_ms.eq(duration),
-                audios::create_time.eq(Ts(audio.create_time)),
-                audios::last_used_time.eq(Ts(audio.create_time)),
-            ))
-            .on_conflict_do_nothing()
-            .execute(self.settled()?)?;
-        if inserted == 1 {
-            diesel::insert_into(audio_bytes::table)
-                .values((
-                    audio_bytes::audio_id.eq(Id::from(audio.id)),
-                    audio_bytes::bytes.eq(bytes),
-                ))
-                .execute(self.settled()?)?;
-            return Ok(audio.clone());
-        }
-        // Another call stored the same bytes between our look and our insert.
-        self.find_audio_by_hash(workspace, &audio.sha256)?
-            .ok_or_else(|| {
-                Error::Unavailable("the audio was dropped while it was stored".to_owned())
-            })
+        let stored = self.put_audios(workspace, &[(audio, bytes)])?.pop();
+        stored.ok_or_else(|| Error::Internal("one audio was stored, and none came back".to_owned()))
     }
 
     fn touch_audio(&mut self, id: AudioId) -> Result<()> {
@@ -132,5 +129,81 @@ impl AudioStore for Session<'_> {
             .filter(audios::last_used_time.lt(Ts(before)))
             .filter(not(exists(named())))
             .execute(self.settled()?)?)
+    }
+}
+
+impl Session<'_> {
+    fn find_hashes(
+        &mut self,
+        workspace: WorkspaceId,
+        hashes: &BTreeSet<&[u8; 32]>,
+    ) -> Result<HashMap<[u8; 32], Audio>> {
+        let rows: Vec<AudioRow> = audios::table
+            .filter(audios::workspace_id.eq(workspace.0))
+            .filter(audios::sha256.eq_any(hashes.iter().map(|hash| hash.as_slice())))
+            .select(AudioRow::as_select())
+            .load(self.settled()?)?;
+        let read = |row: AudioRow| row.read().map(|audio| (audio.sha256, audio));
+        rows.into_iter().map(read).collect()
+    }
+
+    /// Stores those that nobody has stored meanwhile; gives what is there by now.
+    fn store_audios(
+        &mut self,
+        workspace: WorkspaceId,
+        fresh: &BTreeMap<&[u8; 32], (&Audio, &[u8])>,
+    ) -> Result<HashMap<[u8; 32], Audio>> {
+        let rows = fresh
+            .values()
+            .map(|(audio, _)| NewAudioRow::of(workspace, audio));
+        let rows = rows.collect::<Result<Vec<_>>>()?;
+        let inserted = super::super::insert_audios(self.settled()?, &rows)?;
+        let stored = match inserted == rows.len() {
+            true => fresh
+                .values()
+                .map(|(audio, _)| (audio.sha256, (*audio).clone()))
+                .collect(),
+            // Another call stored some of the same bytes between our look and our insert.
+            false => self.find_hashes(workspace, &fresh.keys().copied().collect())?,
+        };
+        let ours = fresh.values().filter(|(audio, _)| {
+            let there = stored.get(&audio.sha256);
+            there.is_some_and(|there| there.id == audio.id)
+        });
+        let bytes: Vec<(Id, &[u8])> = ours
+            .map(|(audio, bytes)| (audio.id.into(), *bytes))
+            .collect();
+        super::super::insert_audio_bytes(self.settled()?, &bytes)?;
+        Ok(stored)
+    }
+}
+
+/// Audio as it is stored first.
+#[derive(Insertable)]
+#[diesel(table_name = audios)]
+pub struct NewAudioRow<'a> {
+    pub id: Id,
+    pub workspace_id: i64,
+    pub sha256: &'a [u8],
+    pub size_bytes: i64,
+    pub duration_ms: i32,
+    pub create_time: Ts,
+    pub last_used_time: Ts,
+}
+
+impl NewAudioRow<'_> {
+    fn of(workspace: WorkspaceId, audio: &Audio) -> Result<NewAudioRow<'_>> {
+        let size = i64::try_from(audio.size_bytes).map_err(|e| Error::inconsistent("audios", e))?;
+        let duration =
+            i32::try_from(audio.duration_ms).map_err(|e| Error::inconsistent("audios", e))?;
+        Ok(NewAudioRow {
+            id: audio.id.into(),
+            workspace_id: workspace.0,
+            sha256: &audio.sha256,
+            size_bytes: size,
+            duration_ms: duration,
+            create_time: Ts(audio.create_time),
+            last_used_time: Ts(audio.create_time),
+        })
     }
 }

@@ -16,6 +16,7 @@ use crate::domain::ids::{UseCaseId, VoicemailId, WorkspaceId};
 use crate::domain::phone::PhoneNumber;
 use crate::domain::status::Status;
 use crate::domain::time::Time;
+use crate::storage::prepared::Prepared;
 use crate::storage::values::{Id, Ts};
 use crate::storage::{
     BulkStore, Error, KnownRequest, Lock, NewVoicemail, Page, Result, StoredBatch, Tx,
@@ -37,33 +38,33 @@ struct BatchRow {
 /// A voicemail as it is stored first.
 #[derive(Insertable)]
 #[diesel(table_name = voicemails, treat_none_as_default_value = false)]
-struct NewVoicemailRow<'v> {
-    id: Id,
-    workspace_id: i64,
-    use_case_id: Id,
-    setup_id: Id,
-    sender_id: Id,
-    sender: &'v str,
-    recipient: &'v str,
-    status: i16,
-    status_detail: &'v str,
-    simulated: bool,
-    audio_id: Id,
-    labels: String,
-    request_id: Option<&'v str>,
-    request_hash: &'v [u8],
-    create_time: Ts,
-    update_time: Ts,
-    schedule_time: Option<Ts>,
-    expire_time: Ts,
-    due_time: Ts,
-    next_time: Option<Ts>,
-    held: bool,
-    tries: i32,
-    attempt_count: i32,
-    carrier: &'v str,
-    time_zone: &'v str,
-    postal_code: &'v str,
+pub struct NewVoicemailRow<'v> {
+    pub id: Id,
+    pub workspace_id: i64,
+    pub use_case_id: Id,
+    pub setup_id: Id,
+    pub sender_id: Id,
+    pub sender: &'v str,
+    pub recipient: &'v str,
+    pub status: i16,
+    pub status_detail: &'v str,
+    pub simulated: bool,
+    pub audio_id: Id,
+    pub labels: String,
+    pub request_id: Option<&'v str>,
+    pub request_hash: &'v [u8],
+    pub create_time: Ts,
+    pub update_time: Ts,
+    pub schedule_time: Option<Ts>,
+    pub expire_time: Ts,
+    pub due_time: Ts,
+    pub next_time: Option<Ts>,
+    pub held: bool,
+    pub tries: i32,
+    pub attempt_count: i32,
+    pub carrier: &'v str,
+    pub time_zone: &'v str,
+    pub postal_code: &'v str,
 }
 
 impl NewVoicemailRow<'_> {
@@ -241,11 +242,11 @@ impl BulkStore for Session<'_> {
             Status::Cancelled as i16,
             Status::Skipped as i16,
         );
-        let rows: Vec<LastSenderRow> = diesel::sql_query(query)
+        let query = diesel::sql_query(query)
             .bind::<Text, _>(to_json("voicemails", &e164)?)
             .bind::<BigInt, _>(workspace.0)
-            .bind::<IdSql, _>(Id::from(use_case))
-            .load(self.settled()?)?;
+            .bind::<IdSql, _>(Id::from(use_case));
+        let rows: Vec<LastSenderRow> = Prepared(query).load(self.settled()?)?;
         let known = |row: LastSenderRow| {
             let sender = PhoneNumber::from_stored(row.sender?);
             Some((PhoneNumber::from_stored(row.recipient), sender))
@@ -260,10 +261,7 @@ impl BulkStore for Session<'_> {
         ordered.sort_by(|a, b| a.voicemail.request_id.cmp(&b.voicemail.request_id));
         let rows = ordered.iter().map(|new| NewVoicemailRow::of(new));
         let rows = rows.collect::<Result<Vec<_>>>()?;
-        let inserted = diesel::insert_into(voicemails::table)
-            .values(rows)
-            .on_conflict_do_nothing()
-            .execute(self.settled()?)?;
+        let inserted = super::super::insert_voicemails(self.settled()?, &rows)?;
         let mut ids: HashSet<VoicemailId> = new.iter().map(|new| new.voicemail.id).collect();
         if inserted < new.len() {
             let wanted = ids.iter().map(|id| Id::from(*id));

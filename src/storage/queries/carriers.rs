@@ -45,7 +45,8 @@ impl CarrierStore for Session<'_> {
             .filter(hand_overs::token_hash.eq(Some(token_hash.to_vec())))
             .filter(hand_overs::carrier.eq(carrier))
             .select(HandOverRow::as_select());
-        let row: Option<HandOverRow> = first_locked!(query, Lock::Change, self.settled()?, HandOverRow)?;
+        let row: Option<HandOverRow> =
+            first_locked!(query, Lock::Change, self.settled()?, HandOverRow)?;
         Ok(row.map(HandOverRow::read))
     }
 
@@ -68,7 +69,9 @@ impl CarrierStore for Session<'_> {
         since: Time,
     ) -> Result<Vec<HandOver>> {
         // The index of recipients begins with the workspace.
-        let all: Vec<i64> = workspaces::table.select(workspaces::id).load(self.settled()?)?;
+        let all: Vec<i64> = workspaces::table
+            .select(workspaces::id)
+            .load(self.settled()?)?;
         let open = [Status::Sending, Status::Sent, Status::Unconfirmed].map(|status| status as i16);
         let rows: Vec<HandOverRow> = voicemails::table
             .inner_join(hand_overs::table.on(hand_overs::voicemail_id.eq(voicemails::id)))

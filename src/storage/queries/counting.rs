@@ -79,7 +79,9 @@ impl CountingStore for Session<'_> {
         filter: &CountedFilter,
         at_most: i64,
     ) -> Result<Vec<Time>> {
-        let times: Vec<Option<Ts>> = counted!(workspace, filter).limit(at_most).load(self.settled()?)?;
+        let times: Vec<Option<Ts>> = counted!(workspace, filter)
+            .limit(at_most)
+            .load(self.settled()?)?;
         Ok(times.into_iter().flatten().map(|time| time.0).collect())
     }
 

@@ -20,6 +20,8 @@ mod together;
 mod use_cases;
 mod voicemails;
 
+pub use audio::NewAudioRow;
+pub use bulk::NewVoicemailRow;
 pub use gates::GateCheckRow;
 pub use rows::HandOverRow;
 pub use together::EndedAttempt;

@@ -9,7 +9,9 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use diesel::prelude::*;
 use diesel::sql_types::{Nullable, Text};
 
-use super::super::{Conn, ID_OF_TEXT, IdSql, ONE_OF, TEXTS, gate_checks, hand_overs, suppressions, voicemails};
+use super::super::{
+    Conn, ID_OF_TEXT, IdSql, ONE_OF, TEXTS, gate_checks, hand_overs, suppressions, voicemails,
+};
 use super::Session;
 use super::counting::recipient_key;
 use super::gates::GateCheckRow;
@@ -120,7 +122,9 @@ impl TogetherStore for Session<'_> {
     }
 
     fn lock_recipients(&mut self, recipients: &[(WorkspaceId, PhoneNumber)]) -> Result<()> {
-        let keys = recipients.iter().map(|(workspace, number)| recipient_key(*workspace, number));
+        let keys = recipients
+            .iter()
+            .map(|(workspace, number)| recipient_key(*workspace, number));
         // Sorted, and each once.
         let keys: BTreeSet<i64> = keys.collect();
         super::super::lock_all_until_end(self.conn, keys.into_iter().collect())
@@ -134,10 +138,7 @@ impl TogetherStore for Session<'_> {
 
 impl Session<'_> {
     /// What is known already.
-    pub(super) fn known<T: Clone>(
-        &self,
-        find: impl FnOnce(&Together) -> Option<&T>,
-    ) -> Option<T> {
+    pub(super) fn known<T: Clone>(&self, find: impl FnOnce(&Together) -> Option<&T>) -> Option<T> {
         self.together.as_ref().and_then(find).cloned()
     }
 
@@ -188,7 +189,10 @@ impl Session<'_> {
         let mut found: HashMap<VoicemailId, Vec<HandOver>> =
             ids.iter().map(|id| ((*id).into(), Vec::new())).collect();
         for hand_over in rows.into_iter().map(HandOverRow::read) {
-            found.entry(hand_over.voicemail_id).or_default().push(hand_over);
+            found
+                .entry(hand_over.voicemail_id)
+                .or_default()
+                .push(hand_over);
         }
         if let Some(together) = &mut self.together {
             together.hand_overs.extend(found);

@@ -237,8 +237,10 @@ impl Stage {
         task: &Task,
     ) -> Done<()> {
         let task = task.clone();
-        self.unit(commit, ids, move |tx| deliver::never_called(tx, &task, std::time::Duration::ZERO))
-            .await
+        self.unit(commit, ids, move |tx| {
+            deliver::never_called(tx, &task, std::time::Duration::ZERO)
+        })
+        .await
     }
 
     /// What the carrier's adapter makes of what the carrier did.
