@@ -40,6 +40,7 @@ mod store_audio;
 mod store_conformance;
 mod suppression_calls;
 mod suppressions;
+mod together;
 mod update_voicemail;
 mod vendors_accounts;
 mod vendors_deliver;
