@@ -35,11 +35,11 @@ fn send(draft: Draft, seed: u64) -> ReadySend {
 }
 
 async fn accept_all(scene: &Scene, sends: Vec<ReadySend>) -> Vec<Option<Accepted>> {
-    let work = move |tx: &mut dyn Tx, accepting: &_| {
+    let accepted = scene.accepting(move |tx, accepting| {
         let sends: Vec<&ReadySend> = sends.iter().collect();
         accept_together(tx, &sends, accepting)
-    };
-    scene.accepting(work).await.unwrap()
+    });
+    accepted.await.unwrap()
 }
 
 fn stored(answers: &[Option<Accepted>]) -> Vec<bool> {
@@ -111,8 +111,8 @@ async fn a_group_is_judged_as_each_alone(engine: Engine) {
     let known = with_id(scene.draft("+12125550100"), "known");
     scene.try_accept(known, 1).await.unwrap();
     let drafts = drafts(&scene);
-    let judge = move |tx: &mut dyn Tx, accepting: &_| judge_together(tx, &drafts, accepting);
-    let judged = scene.accepting(judge).await.unwrap();
+    let judged = scene.accepting(move |tx, accepting| judge_together(tx, &drafts, accepting));
+    let judged = judged.await.unwrap();
     let fresh = |judged: &Option<Judged>| matches!(judged, Some(Judged::Fresh(None)));
     let found: Vec<bool> = judged.iter().map(fresh).collect();
     assert_eq!(found, [true, false, false, false, false, true]);
@@ -215,8 +215,8 @@ async fn calls_are_recorded_together_but_for_one_that_is_lost(engine: Engine) {
         lease: LEASE,
         doors: None,
     };
-    let record = move |tx: &mut dyn Tx, _: &_| record_together(tx, &delivering, &called);
-    let recorded = scene.accepting(record).await.unwrap();
+    let recorded = scene.accepting(move |tx, _| record_together(tx, &delivering, &called));
+    let recorded = recorded.await.unwrap();
     let found: Vec<bool> = recorded.iter().map(Option::is_some).collect();
     assert_eq!(found, [true, false, true]);
     for (id, status) in ids
