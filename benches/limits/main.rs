@@ -17,7 +17,14 @@ mod callers;
 )]
 #[path = "../queue/database.rs"]
 mod database;
+#[path = "../audio/judging.rs"]
+mod judging;
 mod p1;
+mod p2;
+mod p3;
+mod p6;
+mod p7;
+mod p9;
 mod recording;
 mod rows;
 mod servers;
@@ -107,6 +114,21 @@ async fn run(wanted: &[String], pace: Pace) -> anyhow::Result<Vec<Row>> {
     }
     if is_wanted("p1b") {
         rows.extend(p1::run(&p1::SAME, pace).await?);
+    }
+    if is_wanted("p2") {
+        rows.extend(p2::run(pace).await?);
+    }
+    if is_wanted("p3") {
+        rows.extend(tokio::task::block_in_place(|| p3::run(pace)));
+    }
+    if is_wanted("p6") {
+        rows.extend(p6::run(pace).await?);
+    }
+    if is_wanted("p7") {
+        rows.extend(p7::run(pace).await?);
+    }
+    if is_wanted("p9") {
+        rows.extend(p9::run(pace).await?);
     }
     Ok(rows)
 }

@@ -43,7 +43,12 @@ impl Recording {
 
     /// The recording as it is, in chunks.
     pub fn chunks(&self) -> Vec<Bytes> {
-        cut(&self.frames, 0)
+        cut(&self.frames, 0, CHUNK_BYTES)
+    }
+
+    /// The same in pieces of another size.
+    pub fn pieces(&self, size: usize) -> Vec<Bytes> {
+        cut(&self.frames, 0, size)
     }
 
     /// The same sound behind a tag that says `what`, so that its hash is another one; only the first chunk is made anew.
@@ -55,15 +60,15 @@ impl Recording {
         first.put_slice(&tag);
         first.put_slice(&self.frames[..from_frames]);
         let mut chunks = vec![first.freeze()];
-        chunks.extend(cut(&self.frames, from_frames));
+        chunks.extend(cut(&self.frames, from_frames, CHUNK_BYTES));
         chunks
     }
 }
 
-fn cut(bytes: &Bytes, from: usize) -> Vec<Bytes> {
+fn cut(bytes: &Bytes, from: usize, size: usize) -> Vec<Bytes> {
     (from..bytes.len())
-        .step_by(CHUNK_BYTES)
-        .map(|start| bytes.slice(start..bytes.len().min(start + CHUNK_BYTES)))
+        .step_by(size)
+        .map(|start| bytes.slice(start..bytes.len().min(start + size)))
         .collect()
 }
 

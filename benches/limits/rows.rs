@@ -121,7 +121,8 @@ fn spread(series: &Series) -> String {
         x if x >= 100.0 => 0,
         x if x >= 10.0 => 1,
         x if x >= 1.0 => 2,
-        _ => 3,
+        x if x >= 0.1 => 3,
+        _ => 5,
     };
     format!("{median:.digits$} ({least:.digits$} to {greatest:.digits$})")
 }
