@@ -9,17 +9,41 @@
 //! Each row is measured beside its contender in the same run, in rounds that take turns; what is printed are medians with
 //! their least and greatest, and ratios taken within a round. docs/benchmarks.md says what each row is about.
 
+mod accepting;
+mod callers;
+#[allow(
+    dead_code,
+    reason = "shared with the benchmark of the queue, which uses more of it"
+)]
+#[path = "../queue/database.rs"]
+mod database;
+#[path = "../audio/judging.rs"]
+mod judging;
+mod p1;
+mod p2;
+mod p3;
+mod p6;
+mod p7;
+mod p9;
+mod recording;
 mod rows;
+mod servers;
+mod sink;
+mod usage;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use anyhow::bail;
+use clap::{Parser, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::rows::Row;
 
 #[derive(Debug, Parser)]
-#[command(name = "limits")]
+#[command(name = "limits", args_conflicts_with_subcommands = true)]
 struct Arguments {
+    #[command(subcommand)]
+    role: Option<Role>,
     /// Rows by their id, such as p1; none: all of them
     rows: Vec<String>,
     /// Shorter rounds, and fewer of them
@@ -28,6 +52,13 @@ struct Arguments {
     /// cargo gives it to every benchmark
     #[arg(long, hide = true)]
     bench: bool,
+}
+
+/// What this program is when it has started itself.
+#[derive(Debug, Subcommand)]
+enum Role {
+    #[command(hide = true)]
+    Sink(sink::SinkArgs),
 }
 
 /// How long and how often is measured.
@@ -54,15 +85,50 @@ fn main() -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    let rows = runtime.block_on(run(&arguments.rows, pace))?;
-    rows::print(&rows);
+    runtime.block_on(async {
+        match arguments.role {
+            Some(Role::Sink(args)) => sink::run(args).await,
+            None => measure(&arguments.rows, pace).await,
+        }
+    })?;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn run(wanted: &[String], _pace: Pace) -> anyhow::Result<Vec<Row>> {
+/// All rows and their table. Servers that were started end with it, also where it is told to stop.
+async fn measure(wanted: &[String], pace: Pace) -> anyhow::Result<()> {
+    let mut terminated = signal(SignalKind::terminate())?;
+    let mut interrupted = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        rows = run(wanted, pace) => rows::print(&rows?),
+        _ = terminated.recv() => bail!("told to stop"),
+        _ = interrupted.recv() => bail!("told to stop"),
+    }
+    Ok(())
+}
+
+async fn run(wanted: &[String], pace: Pace) -> anyhow::Result<Vec<Row>> {
     let is_wanted = |id: &str| wanted.is_empty() || wanted.iter().any(|row| row == id);
-    let rows = Vec::new();
-    // One line for each row: if is_wanted("p1") { rows.extend(p1::run(pace).await?) }
-    let _ = is_wanted;
+    let mut rows = Vec::new();
+    if is_wanted("p1") {
+        rows.extend(p1::run(&p1::DIFFERENT, pace).await?);
+    }
+    if is_wanted("p1b") {
+        rows.extend(p1::run(&p1::SAME, pace).await?);
+    }
+    if is_wanted("p2") {
+        rows.extend(p2::run(pace).await?);
+    }
+    if is_wanted("p3") {
+        rows.extend(tokio::task::block_in_place(|| p3::run(pace)));
+    }
+    if is_wanted("p6") {
+        rows.extend(p6::run(pace).await?);
+    }
+    if is_wanted("p7") {
+        rows.extend(p7::run(pace).await?);
+    }
+    if is_wanted("p9") {
+        rows.extend(p9::run(pace).await?);
+    }
     Ok(rows)
 }
