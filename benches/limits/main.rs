@@ -9,31 +9,78 @@
 //! Each row is measured beside its contender in the same run, in rounds that take turns; what is printed are medians with
 //! their least and greatest, and ratios taken within a round. docs/benchmarks.md says what each row is about.
 
+#[allow(
+    dead_code,
+    reason = "shared with the benchmark of the queue, which uses more of it"
+)]
+#[path = "../queue/carrier.rs"]
+mod carrier;
+#[allow(
+    dead_code,
+    reason = "shared with the benchmark of the queue, which uses more of it"
+)]
+#[path = "../queue/database.rs"]
+mod database;
+mod graphile;
+mod p4;
+mod p8;
+#[allow(
+    dead_code,
+    reason = "shared with the benchmark of the queue, which uses more of it"
+)]
+#[path = "../queue/process.rs"]
+mod process;
+mod queue;
 mod rows;
+#[allow(
+    dead_code,
+    reason = "shared with the benchmark of the queue, which uses more of it"
+)]
+#[path = "../queue/stage.rs"]
+mod stage;
+mod talk;
+#[allow(dead_code, reason = "other rows ask it for memory")]
+mod usage;
+mod worker;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use anyhow::bail;
+use clap::{Parser, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::rows::Row;
 
 #[derive(Debug, Parser)]
-#[command(name = "limits")]
+#[command(name = "limits", args_conflicts_with_subcommands = true)]
 struct Arguments {
+    #[command(subcommand)]
+    role: Option<Role>,
     /// Rows by their id, such as p1; none: all of them
     rows: Vec<String>,
     /// Shorter rounds, and fewer of them
     #[arg(long)]
     quick: bool,
+    /// A snapshot is held open for 20 minutes, in place of five
+    #[arg(long)]
+    long: bool,
     /// cargo gives it to every benchmark
     #[arg(long, hide = true)]
     bench: bool,
+}
+
+/// What this program is when it has started itself.
+#[derive(Debug, Subcommand)]
+enum Role {
+    #[command(hide = true)]
+    Worker(process::ProcessArgs),
 }
 
 /// How long and how often is measured.
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {
     pub quick: bool,
+    pub long: bool,
 }
 
 impl Pace {
@@ -50,19 +97,40 @@ fn main() -> anyhow::Result<ExitCode> {
     let arguments = Arguments::parse();
     let pace = Pace {
         quick: arguments.quick,
+        long: arguments.long,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    let rows = runtime.block_on(run(&arguments.rows, pace))?;
-    rows::print(&rows);
+    runtime.block_on(async {
+        match arguments.role {
+            Some(Role::Worker(args)) => worker::run(args).await,
+            None => measure(&arguments.rows, pace).await,
+        }
+    })?;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn run(wanted: &[String], _pace: Pace) -> anyhow::Result<Vec<Row>> {
+/// All rows and their table. What was started ends with it, also where it is told to stop.
+async fn measure(wanted: &[String], pace: Pace) -> anyhow::Result<()> {
+    let mut terminated = signal(SignalKind::terminate())?;
+    let mut interrupted = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        rows = run(wanted, pace) => rows::print(&rows?),
+        _ = terminated.recv() => bail!("told to stop"),
+        _ = interrupted.recv() => bail!("told to stop"),
+    }
+    Ok(())
+}
+
+async fn run(wanted: &[String], pace: Pace) -> anyhow::Result<Vec<Row>> {
     let is_wanted = |id: &str| wanted.is_empty() || wanted.iter().any(|row| row == id);
-    let rows = Vec::new();
-    // One line for each row: if is_wanted("p1") { rows.extend(p1::run(pace).await?) }
-    let _ = is_wanted;
+    let mut rows = Vec::new();
+    if is_wanted("p4") {
+        rows.extend(p4::run(pace).await?);
+    }
+    if is_wanted("p8") {
+        rows.extend(p8::run(pace).await?);
+    }
     Ok(rows)
 }

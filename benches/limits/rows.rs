@@ -23,6 +23,11 @@ impl Series {
         self.at(1.0)
     }
 
+    /// The latest.
+    pub fn last(&self) -> f64 {
+        self.0.last().copied().unwrap_or(f64::NAN)
+    }
+
     /// The value that this share of all are at most, by nearest rank.
     pub fn at(&self, share: f64) -> f64 {
         let mut sorted = self.0.clone();
