@@ -145,8 +145,8 @@ impl Line {
         Ok(usize::try_from(row.n)?)
     }
 
-    /// Copies the one voicemail that waits for a later day: each has a number of these in its id and its recipient, and is
-    /// due now.
+    /// Copies the one voicemail that waits for a later day: each has a number of these in its id and its recipient, which
+    /// is a valid phone number, and is due now.
     pub fn copy(&mut self, numbers: Range<usize>) -> anyhow::Result<()> {
         let columns = self.columns("voicemails")?;
         let (first, last) = (numbers.start, numbers.end - 1);
@@ -154,7 +154,7 @@ impl Line {
             Line::Postgres(_) => (
                 format!("SELECT n FROM generate_series({first}, {last}) n"),
                 "(lpad(to_hex(n), 8, '0') || substr(gen_random_uuid()::text, 9))::uuid",
-                "'+1212' || lpad(n::text, 7, '0')",
+                "'+1212' || (2000000 + n)",
                 format!("now() + (n - {first}) * interval '1 microsecond'"),
             ),
             Line::Sqlite(_) => (
@@ -163,7 +163,7 @@ impl Line {
                      SELECT n FROM numbers"
                 ),
                 "CAST(unhex(printf('%08x', n)) || randomblob(12) AS BLOB)",
-                "printf('+1212%07d', n)",
+                "'+1212' || (2000000 + n)",
                 "create_time + n".to_owned(),
             ),
         };

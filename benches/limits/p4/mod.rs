@@ -3,7 +3,7 @@
 mod depth;
 mod snapshot;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::ensure;
 
@@ -160,9 +160,11 @@ async fn take(
     count: usize,
     most: Duration,
 ) -> anyhow::Result<(usize, Duration)> {
+    let start = Instant::now();
     loop {
         let (handed_over, took) = worker.so_far().await?;
-        if handed_over >= count || took >= most {
+        if handed_over >= count || start.elapsed() >= most {
+            ensure!(handed_over > 0, "nothing was handed over");
             return Ok((handed_over, took));
         }
         tokio::time::sleep(LOOK_AGAIN).await;
