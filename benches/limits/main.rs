@@ -15,21 +15,45 @@ mod callers;
     dead_code,
     reason = "shared with the benchmark of the queue, which uses more of it"
 )]
+#[path = "../queue/carrier.rs"]
+mod carrier;
+#[allow(
+    dead_code,
+    reason = "shared with the benchmark of the queue, which uses more of it"
+)]
 #[path = "../queue/database.rs"]
 mod database;
+mod graphile;
 #[path = "../audio/judging.rs"]
 mod judging;
 mod p1;
 mod p2;
 mod p3;
+mod p4;
 mod p6;
 mod p7;
+mod p8;
 mod p9;
+#[allow(
+    dead_code,
+    reason = "shared with the benchmark of the queue, which uses more of it"
+)]
+#[path = "../queue/process.rs"]
+mod process;
+mod queue;
 mod recording;
 mod rows;
 mod servers;
 mod sink;
+#[allow(
+    dead_code,
+    reason = "shared with the benchmark of the queue, which uses more of it"
+)]
+#[path = "../queue/stage.rs"]
+mod stage;
+mod talk;
 mod usage;
+mod worker;
 
 use std::process::ExitCode;
 
@@ -49,6 +73,9 @@ struct Arguments {
     /// Shorter rounds, and fewer of them
     #[arg(long)]
     quick: bool,
+    /// A snapshot is held open for 20 minutes, in place of five
+    #[arg(long)]
+    long: bool,
     /// cargo gives it to every benchmark
     #[arg(long, hide = true)]
     bench: bool,
@@ -59,12 +86,15 @@ struct Arguments {
 enum Role {
     #[command(hide = true)]
     Sink(sink::SinkArgs),
+    #[command(hide = true)]
+    Worker(process::ProcessArgs),
 }
 
 /// How long and how often is measured.
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {
     pub quick: bool,
+    pub long: bool,
 }
 
 impl Pace {
@@ -81,6 +111,7 @@ fn main() -> anyhow::Result<ExitCode> {
     let arguments = Arguments::parse();
     let pace = Pace {
         quick: arguments.quick,
+        long: arguments.long,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -88,13 +119,14 @@ fn main() -> anyhow::Result<ExitCode> {
     runtime.block_on(async {
         match arguments.role {
             Some(Role::Sink(args)) => sink::run(args).await,
+            Some(Role::Worker(args)) => worker::run(args).await,
             None => measure(&arguments.rows, pace).await,
         }
     })?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// All rows and their table. Servers that were started end with it, also where it is told to stop.
+/// All rows and their table. What was started ends with it, also where it is told to stop.
 async fn measure(wanted: &[String], pace: Pace) -> anyhow::Result<()> {
     let mut terminated = signal(SignalKind::terminate())?;
     let mut interrupted = signal(SignalKind::interrupt())?;
@@ -119,13 +151,19 @@ async fn run(wanted: &[String], pace: Pace) -> anyhow::Result<Vec<Row>> {
         rows.extend(p2::run(pace).await?);
     }
     if is_wanted("p3") {
-        rows.extend(tokio::task::block_in_place(|| p3::run(pace)));
+        rows.extend(tokio::task::block_in_place(|| p3::run(pace))?);
+    }
+    if is_wanted("p4") {
+        rows.extend(p4::run(pace).await?);
     }
     if is_wanted("p6") {
         rows.extend(p6::run(pace).await?);
     }
     if is_wanted("p7") {
         rows.extend(p7::run(pace).await?);
+    }
+    if is_wanted("p8") {
+        rows.extend(p8::run(pace).await?);
     }
     if is_wanted("p9") {
         rows.extend(p9::run(pace).await?);
