@@ -7,6 +7,7 @@ mod carriers;
 mod consents;
 mod counting;
 mod delivery;
+mod ended;
 mod explain;
 mod gates;
 mod lists;
@@ -88,12 +89,29 @@ pub fn read<T, E: From<Error>>(
     })
 }
 
+pub fn read_one_moment<T, E: From<Error>>(
+    pool: &Pool,
+    clock: &Clock,
+    work: impl FnOnce(&mut dyn Tx) -> std::result::Result<T, E>,
+) -> std::result::Result<T, E> {
+    transact(pool, clock, super::BEGIN_ONE_MOMENT, work)
+}
+
 pub fn write<T, E: From<Error>>(
     pool: &Pool,
     clock: &Clock,
     work: impl FnOnce(&mut dyn Tx) -> std::result::Result<T, E>,
 ) -> std::result::Result<T, E> {
-    let mut conn = begin(pool)?;
+    transact(pool, clock, super::BEGIN, work)
+}
+
+fn transact<T, E: From<Error>>(
+    pool: &Pool,
+    clock: &Clock,
+    begin_sql: &'static str,
+    work: impl FnOnce(&mut dyn Tx) -> std::result::Result<T, E>,
+) -> std::result::Result<T, E> {
+    let mut conn = begin(pool, begin_sql)?;
     let conn: &mut Conn = &mut conn;
     match work(&mut Session {
         conn: &mut *conn,
@@ -114,9 +132,8 @@ pub fn write<T, E: From<Error>>(
 }
 
 /// A connection with a transaction begun.
-fn begin(pool: &Pool) -> Result<PooledConnection<Manager>> {
-    let begin_on =
-        |conn: &mut Conn| AnsiTransactionManager::begin_transaction_sql(conn, super::BEGIN);
+fn begin(pool: &Pool, begin_sql: &'static str) -> Result<PooledConnection<Manager>> {
+    let begin_on = |conn: &mut Conn| AnsiTransactionManager::begin_transaction_sql(conn, begin_sql);
     let mut conn = super::checkout(pool)?;
     match begin_on(&mut conn) {
         Ok(()) => Ok(conn),
