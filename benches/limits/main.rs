@@ -18,12 +18,14 @@ mod callers;
 #[path = "../queue/database.rs"]
 mod database;
 mod p1;
+mod p5;
 mod recording;
 mod rows;
 mod servers;
 mod sink;
 mod usage;
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::bail;
@@ -42,16 +44,20 @@ struct Arguments {
     /// Shorter rounds, and fewer of them
     #[arg(long)]
     quick: bool,
+    /// Where `prepare` has put the data sets of p5
+    #[arg(long, default_value = p5::FOLDER)]
+    data: PathBuf,
     /// cargo gives it to every benchmark
-    #[arg(long, hide = true)]
+    #[arg(long, hide = true, global = true)]
     bench: bool,
 }
 
-/// What this program is when it has started itself.
+/// What this program is besides: the maker of its data sets, and the servers beside ours, when it has started itself.
 #[derive(Debug, Subcommand)]
 enum Role {
     #[command(hide = true)]
     Sink(sink::SinkArgs),
+    Prepare(p5::PrepareArgs),
 }
 
 /// How long and how often is measured.
@@ -81,25 +87,26 @@ fn main() -> anyhow::Result<ExitCode> {
     runtime.block_on(async {
         match arguments.role {
             Some(Role::Sink(args)) => sink::run(args).await,
-            None => measure(&arguments.rows, pace).await,
+            Some(Role::Prepare(args)) => p5::prepare(args).await,
+            None => measure(&arguments.rows, &arguments.data, pace).await,
         }
     })?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// All rows and their table. Servers that were started end with it, also where it is told to stop.
-async fn measure(wanted: &[String], pace: Pace) -> anyhow::Result<()> {
+async fn measure(wanted: &[String], data: &Path, pace: Pace) -> anyhow::Result<()> {
     let mut terminated = signal(SignalKind::terminate())?;
     let mut interrupted = signal(SignalKind::interrupt())?;
     tokio::select! {
-        rows = run(wanted, pace) => rows::print(&rows?),
+        rows = run(wanted, data, pace) => rows::print(&rows?),
         _ = terminated.recv() => bail!("told to stop"),
         _ = interrupted.recv() => bail!("told to stop"),
     }
     Ok(())
 }
 
-async fn run(wanted: &[String], pace: Pace) -> anyhow::Result<Vec<Row>> {
+async fn run(wanted: &[String], data: &Path, pace: Pace) -> anyhow::Result<Vec<Row>> {
     let is_wanted = |id: &str| wanted.is_empty() || wanted.iter().any(|row| row == id);
     let mut rows = Vec::new();
     if is_wanted("p1") {
@@ -107,6 +114,9 @@ async fn run(wanted: &[String], pace: Pace) -> anyhow::Result<Vec<Row>> {
     }
     if is_wanted("p1b") {
         rows.extend(p1::run(&p1::SAME, pace).await?);
+    }
+    if is_wanted("p5") {
+        rows.extend(p5::run(data, pace).await?);
     }
     Ok(rows)
 }
