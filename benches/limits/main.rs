@@ -30,6 +30,7 @@ mod p1;
 mod p2;
 mod p3;
 mod p4;
+mod p5;
 mod p6;
 mod p7;
 mod p8;
@@ -55,6 +56,7 @@ mod talk;
 mod usage;
 mod worker;
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::bail;
@@ -76,18 +78,22 @@ struct Arguments {
     /// A snapshot is held open for 20 minutes, in place of five
     #[arg(long)]
     long: bool,
+    /// Where `prepare` has put the data sets of p5
+    #[arg(long, default_value = p5::FOLDER)]
+    data: PathBuf,
     /// cargo gives it to every benchmark
-    #[arg(long, hide = true)]
+    #[arg(long, hide = true, global = true)]
     bench: bool,
 }
 
-/// What this program is when it has started itself.
+/// What this program is besides: the maker of its data sets, and the servers beside ours, when it has started itself.
 #[derive(Debug, Subcommand)]
 enum Role {
     #[command(hide = true)]
     Sink(sink::SinkArgs),
     #[command(hide = true)]
     Worker(process::ProcessArgs),
+    Prepare(p5::PrepareArgs),
 }
 
 /// How long and how often is measured.
@@ -120,25 +126,26 @@ fn main() -> anyhow::Result<ExitCode> {
         match arguments.role {
             Some(Role::Sink(args)) => sink::run(args).await,
             Some(Role::Worker(args)) => worker::run(args).await,
-            None => measure(&arguments.rows, pace).await,
+            Some(Role::Prepare(args)) => p5::prepare(args).await,
+            None => measure(&arguments.rows, &arguments.data, pace).await,
         }
     })?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// All rows and their table. What was started ends with it, also where it is told to stop.
-async fn measure(wanted: &[String], pace: Pace) -> anyhow::Result<()> {
+async fn measure(wanted: &[String], data: &Path, pace: Pace) -> anyhow::Result<()> {
     let mut terminated = signal(SignalKind::terminate())?;
     let mut interrupted = signal(SignalKind::interrupt())?;
     tokio::select! {
-        rows = run(wanted, pace) => rows::print(&rows?),
+        rows = run(wanted, data, pace) => rows::print(&rows?),
         _ = terminated.recv() => bail!("told to stop"),
         _ = interrupted.recv() => bail!("told to stop"),
     }
     Ok(())
 }
 
-async fn run(wanted: &[String], pace: Pace) -> anyhow::Result<Vec<Row>> {
+async fn run(wanted: &[String], data: &Path, pace: Pace) -> anyhow::Result<Vec<Row>> {
     let is_wanted = |id: &str| wanted.is_empty() || wanted.iter().any(|row| row == id);
     let mut rows = Vec::new();
     if is_wanted("p1") {
@@ -151,10 +158,13 @@ async fn run(wanted: &[String], pace: Pace) -> anyhow::Result<Vec<Row>> {
         rows.extend(p2::run(pace).await?);
     }
     if is_wanted("p3") {
-        rows.extend(tokio::task::block_in_place(|| p3::run(pace))?);
+        rows.extend(tokio::task::block_in_place(|| p3::run(pace)));
     }
     if is_wanted("p4") {
         rows.extend(p4::run(pace).await?);
+    }
+    if is_wanted("p5") {
+        rows.extend(p5::run(data, pace).await?);
     }
     if is_wanted("p6") {
         rows.extend(p6::run(pace).await?);
