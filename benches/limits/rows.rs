@@ -23,6 +23,11 @@ impl Series {
         self.at(1.0)
     }
 
+    /// The latest.
+    pub fn last(&self) -> f64 {
+        self.0.last().copied().unwrap_or(f64::NAN)
+    }
+
     /// The value that this share of all are at most, by nearest rank.
     pub fn at(&self, share: f64) -> f64 {
         let mut sorted = self.0.clone();
@@ -42,6 +47,13 @@ impl Series {
 pub enum Wanted {
     AtMost(f64),
     AtLeast(f64),
+    /// At most so many times the contender's, and so much in its unit on top.
+    AtMostAndMore {
+        times: f64,
+        more: f64,
+    },
+    /// At most so much in its unit, whatever the contender's is.
+    OursAtMost(f64),
     /// Printed for the reader, and held against nothing.
     Nothing,
 }
@@ -71,12 +83,29 @@ impl Row {
         }
     }
 
+    /// The ratio of each round, with so much of ours forgiven.
+    fn ratio_without(&self, forgiven: f64) -> Series {
+        let ours = Series(self.ours.0.iter().map(|ours| ours - forgiven).collect());
+        match &self.beside {
+            Some((_, beside)) => ours.over(beside),
+            None => ours,
+        }
+    }
+
     fn verdict(&self) -> String {
         let reached = self.decisive().median();
         let (wanted, is_reached) = match self.wanted {
             Wanted::Nothing => return String::new(),
             Wanted::AtMost(most) => (format!("<= {most}"), reached <= most),
             Wanted::AtLeast(least) => (format!(">= {least}"), reached >= least),
+            Wanted::AtMostAndMore { times, more } => (
+                format!("<= {times} times and {more} {}", self.unit),
+                self.ratio_without(more).median() <= times,
+            ),
+            Wanted::OursAtMost(most) => (
+                format!("<= {most} {}", self.unit),
+                self.ours.median() <= most,
+            ),
         };
         match is_reached {
             true => format!("{wanted}: reached"),
@@ -92,7 +121,8 @@ fn spread(series: &Series) -> String {
         x if x >= 100.0 => 0,
         x if x >= 10.0 => 1,
         x if x >= 1.0 => 2,
-        _ => 3,
+        x if x >= 0.1 => 3,
+        _ => 5,
     };
     format!("{median:.digits$} ({least:.digits$} to {greatest:.digits$})")
 }

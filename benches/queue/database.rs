@@ -1,9 +1,12 @@
 //! A database of a scenario's own, and what is written into it past the product.
 
+use std::ops::Range;
+
 use anyhow::Context;
 use clap::ValueEnum;
 use diesel::connection::SimpleConnection;
-use diesel::{Connection, PgConnection, RunQueryDsl, SqliteConnection};
+use diesel::sql_types::{BigInt, Text};
+use diesel::{Connection, PgConnection, QueryableByName, RunQueryDsl, SqliteConnection, sql_query};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Engine {
@@ -66,17 +69,7 @@ impl Database {
 
     /// One number, by a query that both databases understand.
     pub fn count(&self, query: &str) -> anyhow::Result<usize> {
-        #[derive(diesel::QueryableByName)]
-        struct Row {
-            #[diesel(sql_type = diesel::sql_types::BigInt)]
-            n: i64,
-        }
-        let query = diesel::sql_query(format!("SELECT ({query}) AS n"));
-        let row: Row = match &mut self.connect()? {
-            Line::Postgres(conn) => query.get_result(conn)?,
-            Line::Sqlite(conn) => query.get_result(conn)?,
-        };
-        Ok(usize::try_from(row.n)?)
+        self.connect()?.count(query)
     }
 
     /// How many wait and are due.
@@ -88,33 +81,9 @@ impl Database {
     /// Writes `count` copies of the one voicemail that waits for a later day, as if they had come one after the other: due
     /// now, in the order of their ids, each to another recipient.
     pub fn copy(&self, count: usize) -> anyhow::Result<()> {
-        let (numbers, id, recipient, time) = match self.engine {
-            Engine::Postgres => (
-                format!("SELECT n FROM generate_series(1, {count}) n"),
-                "(lpad(to_hex(n), 8, '0') || substr(gen_random_uuid()::text, 9))::uuid",
-                "'+1212' || lpad(n::text, 7, '0')",
-                "create_time + n * interval '1 microsecond'",
-            ),
-            Engine::Sqlite => (
-                format!(
-                    "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {count}) \
-                     SELECT n FROM numbers"
-                ),
-                "CAST(unhex(printf('%08x', n)) || randomblob(12) AS BLOB)",
-                "printf('+1212%07d', n)",
-                "create_time + n",
-            ),
-        };
         let mut line = self.connect()?;
-        line.run(&format!(
-            "CREATE TEMPORARY TABLE batch AS SELECT voicemails.*, numbers.n FROM voicemails, ({numbers}) numbers \
-             WHERE schedule_time IS NOT NULL; \
-             UPDATE batch SET id = {id}, recipient = {recipient}, schedule_time = NULL, create_time = {time}, \
-             update_time = {time}, due_time = {time}, next_time = {time}; \
-             ALTER TABLE batch DROP COLUMN n; \
-             INSERT INTO voicemails SELECT * FROM batch; \
-             DELETE FROM voicemails WHERE schedule_time IS NOT NULL"
-        ))?;
+        line.copy(1..count + 1)?;
+        line.run("DELETE FROM voicemails WHERE schedule_time IS NOT NULL")?;
         match self.engine {
             Engine::Postgres => Ok(()),
             // Otherwise the product's first commits would have to carry the batch over into the file.
@@ -159,6 +128,79 @@ impl Line {
             Line::Sqlite(conn) => conn.batch_execute(sql)?,
         }
         Ok(())
+    }
+
+    /// One number, by a query that both databases understand.
+    pub fn count(&mut self, query: &str) -> anyhow::Result<usize> {
+        #[derive(QueryableByName)]
+        struct Row {
+            #[diesel(sql_type = BigInt)]
+            n: i64,
+        }
+        let query = sql_query(format!("SELECT ({query}) AS n"));
+        let row: Row = match self {
+            Line::Postgres(conn) => query.get_result(conn)?,
+            Line::Sqlite(conn) => query.get_result(conn)?,
+        };
+        Ok(usize::try_from(row.n)?)
+    }
+
+    /// Copies the one voicemail that waits for a later day: each has a number of these in its id and its recipient, which
+    /// is a valid phone number, and is due now.
+    pub fn copy(&mut self, numbers: Range<usize>) -> anyhow::Result<()> {
+        let columns = self.columns("voicemails")?;
+        let (first, last) = (numbers.start, numbers.end - 1);
+        let (numbers, id, recipient, time) = match self {
+            Line::Postgres(_) => (
+                format!("SELECT n FROM generate_series({first}, {last}) n"),
+                "(lpad(to_hex(n), 8, '0') || substr(gen_random_uuid()::text, 9))::uuid",
+                "'+1212' || (2000000 + n)",
+                format!("now() + (n - {first}) * interval '1 microsecond'"),
+            ),
+            Line::Sqlite(_) => (
+                format!(
+                    "WITH RECURSIVE numbers (n) AS (SELECT {first} UNION ALL SELECT n + 1 FROM numbers WHERE n < {last}) \
+                     SELECT n FROM numbers"
+                ),
+                "CAST(unhex(printf('%08x', n)) || randomblob(12) AS BLOB)",
+                "'+1212' || (2000000 + n)",
+                "create_time + n".to_owned(),
+            ),
+        };
+        let values: Vec<&str> = columns
+            .iter()
+            .map(|column| match column.as_str() {
+                "id" => id,
+                "recipient" => recipient,
+                "create_time" | "update_time" | "due_time" | "next_time" => &time,
+                "schedule_time" => "NULL",
+                other => other,
+            })
+            .collect();
+        self.run(&format!(
+            "INSERT INTO voicemails ({}) SELECT {} FROM voicemails, ({numbers}) numbers WHERE schedule_time IS NOT NULL",
+            columns.join(", "),
+            values.join(", ")
+        ))
+    }
+
+    fn columns(&mut self, table: &str) -> anyhow::Result<Vec<String>> {
+        #[derive(QueryableByName)]
+        struct Column {
+            #[diesel(sql_type = Text)]
+            name: String,
+        }
+        let columns: Vec<Column> = match self {
+            Line::Postgres(conn) => sql_query(format!(
+                "SELECT attname::text AS name FROM pg_attribute \
+                 WHERE attrelid = '{table}'::regclass AND attnum > 0 AND NOT attisdropped"
+            ))
+            .load(conn)?,
+            Line::Sqlite(conn) => {
+                sql_query(format!("SELECT name FROM pragma_table_info('{table}')")).load(conn)?
+            }
+        };
+        Ok(columns.into_iter().map(|column| column.name).collect())
     }
 }
 

@@ -28,7 +28,7 @@ pub async fn run(engine: Engine) -> anyhow::Result<()> {
     .await?;
     let client = &stage.client;
     let single = client.another_use_case().await?;
-    stage.original().await?;
+    client.original().await?;
     stage.suspended_batch(BATCH).await?;
     client.resume().await?;
     stage

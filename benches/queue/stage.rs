@@ -77,18 +77,6 @@ impl Stage {
         self.database.copy(count)
     }
 
-    /// A voicemail that waits for a later day: what batches are copies of. Made before the setup is suspended.
-    pub async fn original(&self) -> anyhow::Result<()> {
-        let (seconds, nanos) = system_now()
-            .plus(Duration::from_secs(86_400))
-            .seconds_and_nanos();
-        let later = prost_types::Timestamp { seconds, nanos };
-        self.client
-            .create(&self.client.use_case_id, Some(later))
-            .await?;
-        Ok(())
-    }
-
     /// Looks until it holds.
     pub async fn until(
         &self,
@@ -126,7 +114,7 @@ pub struct Client {
 }
 
 impl Client {
-    async fn connect(addr: &str) -> anyhow::Result<Client> {
+    pub async fn connect(addr: &str) -> anyhow::Result<Client> {
         let channel = Channel::from_shared(format!("http://{addr}"))?
             .connect()
             .await?;
@@ -184,6 +172,16 @@ impl Client {
             .voicemail
             .map(|voicemail| voicemail.id)
             .unwrap_or_default())
+    }
+
+    /// A voicemail that waits for a later day: what batches are copies of. Made before the setup is suspended.
+    pub async fn original(&self) -> anyhow::Result<()> {
+        let (seconds, nanos) = system_now()
+            .plus(Duration::from_secs(86_400))
+            .seconds_and_nanos();
+        let later = prost_types::Timestamp { seconds, nanos };
+        self.create(&self.use_case_id, Some(later)).await?;
+        Ok(())
     }
 
     /// Looks until it is delivered.

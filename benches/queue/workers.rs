@@ -51,7 +51,7 @@ async fn rate(workers: usize) -> anyhow::Result<f64> {
         carrier_millis: CARRIER_MILLIS,
     })
     .await?;
-    stage.original().await?;
+    stage.client.original().await?;
     stage.suspended_batch(BATCH).await?;
     stage.client.resume().await?;
     let delivered = "SELECT count(*) FROM voicemails WHERE end_time IS NOT NULL";

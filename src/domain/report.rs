@@ -35,9 +35,41 @@ pub struct Slice {
     /// The number of whole [`SLICE`]s since 1970, where grouped by day or hour.
     pub slice: Option<i64>,
     pub status: Status,
-    /// See [`bucket_of`]; delivered ones have one.
-    pub latency_bucket: Option<i16>,
     pub count: i64,
+    /// How many there are of each bucket; see [`bucket_of`]. Delivered ones have one.
+    pub latencies: Latencies,
+}
+
+/// Buckets, and how many are in each.
+pub type Latencies = Vec<(i16, i64)>;
+
+/// How finely ended voicemails are counted for reports. Each is counted once at each grain: what is coarser is
+/// less to read. The numbers are those of the database column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(i16)]
+pub enum Grain {
+    /// By UTC hour and sender.
+    HourAndSender = 1,
+    /// By UTC hour, all senders together.
+    Hour = 2,
+    /// By UTC day and sender.
+    DayAndSender = 3,
+}
+
+impl Grain {
+    pub const ALL: [Grain; 3] = [Grain::HourAndSender, Grain::Hour, Grain::DayAndSender];
+
+    pub fn has_sender(self) -> bool {
+        self != Grain::Hour
+    }
+
+    /// The hour with which its hour or its day begins; hours are counted from 1970.
+    pub fn start(self, hour: i64) -> i64 {
+        match self {
+            Grain::HourAndSender | Grain::Hour => hour,
+            Grain::DayAndSender => hour - hour.rem_euclid(24),
+        }
+    }
 }
 
 /// What a row of the report is about.
@@ -61,10 +93,12 @@ pub struct Tally {
 }
 
 impl Tally {
-    pub fn add(&mut self, status: Status, latency_bucket: Option<i16>, count: i64) {
+    pub fn add(&mut self, status: Status, count: i64, latencies: &[(i16, i64)]) {
         self.by_status[status as usize - 1] += count;
-        if let (Status::Delivered, Some(bucket)) = (status, latency_bucket) {
-            *self.latencies.entry(bucket).or_default() += count;
+        if status == Status::Delivered {
+            for (bucket, count) in latencies {
+                *self.latencies.entry(*bucket).or_default() += count;
+            }
         }
     }
 
@@ -152,11 +186,8 @@ mod tests {
     fn percentiles_go_by_nearest_rank() {
         let mut tally = Tally::default();
         for ms in 1..=100_u64 {
-            tally.add(
-                Status::Delivered,
-                Some(bucket_of(Duration::from_millis(ms))),
-                1,
-            );
+            let bucket = bucket_of(Duration::from_millis(ms));
+            tally.add(Status::Delivered, 1, &[(bucket, 1)]);
         }
         let near = |share: f64, ms: f64| {
             let read = tally
@@ -189,7 +220,7 @@ mod tests {
             (Status::Sending, 2),
             (Status::Sent, 4),
         ] {
-            tally.add(status, None, count);
+            tally.add(status, count, &[]);
         }
         assert_eq!(tally.delivery_rate(), Some(0.75));
         assert_eq!(tally.in_flight(), 7);

@@ -139,6 +139,15 @@ impl Api {
         self.store.read(move |tx| work(&api, tx)).await
     }
 
+    /// A unit of work that changes nothing, and all of whose statements see the same moment.
+    async fn read_one_moment<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Api, &mut dyn Tx) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let api = self.clone();
+        self.store.read_one_moment(move |tx| work(&api, tx)).await
+    }
+
     /// A unit of work in one transaction.
     async fn write<T: Send + 'static>(
         self: &Arc<Self>,

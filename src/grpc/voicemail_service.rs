@@ -521,7 +521,7 @@ impl VoicemailService for Voicemails {
         let done = async {
             let request = report_request(request.get_ref(), &self.0.numbers)?;
             self.0
-                .read(move |api, tx| report::make(tx, api.workspace, &request))
+                .read_one_moment(move |api, tx| report::make(tx, api.workspace, &request))
                 .await
         };
         answer(done.await.map(to_report), Repeat::Safe)

@@ -1,11 +1,16 @@
-//! GetDeliveryReport: sums from the database, put together to the groups that were asked for.
+//! GetDeliveryReport: sums from the database, put together to the groups that were asked for. What has ended is read
+//! from counts that are kept as it ends, as far as they tell apart what is asked for; what is on its way is counted
+//! as it stands.
+
+mod pieces;
 
 use std::collections::BTreeMap;
 
 use super::error::{OpError, Result, Violation};
 use crate::domain::ids::WorkspaceId;
-use crate::domain::report::{Dimension, GROUPS_MAX, Group, SLICE, SLICES_MAX, Tally};
-use crate::storage::{Tx, VoicemailFilter};
+use crate::domain::report::{Dimension, GROUPS_MAX, Grain, Group, SLICE, SLICES_MAX, Slice, Tally};
+use crate::domain::status::Status;
+use crate::storage::{Ended, Tx, VoicemailFilter};
 
 #[derive(Debug, Clone)]
 pub struct ReportRequest {
@@ -21,7 +26,8 @@ pub struct Report {
     pub total: Tally,
 }
 
-/// Simulated ones are left out unless they are asked for, or there are no others.
+/// Simulated ones are left out unless they are asked for, or there are no others. Its statements have to see the same
+/// moment, or one that ends meanwhile would be counted twice or not at all.
 pub fn make(tx: &mut dyn Tx, workspace: WorkspaceId, request: &ReportRequest) -> Result<Report> {
     if request.include_simulated {
         return fold(tx, workspace, request, None);
@@ -33,13 +39,65 @@ pub fn make(tx: &mut dyn Tx, workspace: WorkspaceId, request: &ReportRequest) ->
     }
 }
 
+/// What the groups are put together from.
+fn slices(
+    tx: &mut dyn Tx,
+    workspace: WorkspaceId,
+    request: &ReportRequest,
+    simulated: Option<bool>,
+) -> Result<Vec<Slice>> {
+    let mut slices = Vec::new();
+    for piece in pieces::of(request) {
+        let filter = VoicemailFilter {
+            create_time_from: piece.from,
+            create_time_to: piece.to,
+            ..request.filter.clone()
+        };
+        slices.extend(match piece.grain {
+            None => tx.report_slices(workspace, &filter, &request.dimensions, simulated)?,
+            Some(grain) => counted(tx, workspace, &filter, request, simulated, grain)?,
+        });
+    }
+    Ok(slices)
+}
+
+/// What has ended from its counts, and what is on its way as it stands.
+fn counted(
+    tx: &mut dyn Tx,
+    workspace: WorkspaceId,
+    filter: &VoicemailFilter,
+    request: &ReportRequest,
+    simulated: Option<bool>,
+    grain: Grain,
+) -> Result<Vec<Slice>> {
+    let ended = Ended {
+        filter,
+        dimensions: &request.dimensions,
+        simulated,
+        grain,
+    };
+    let mut slices = tx.ended_slices(workspace, &ended)?;
+    let is_asked = |status: &Status| {
+        status.is_in_flight() && (filter.statuses.is_empty() || filter.statuses.contains(status))
+    };
+    // One by one, because the index by status and create time is read from border to border for one alone.
+    for status in Status::ALL.into_iter().filter(is_asked) {
+        let on_its_way = VoicemailFilter {
+            statuses: vec![status],
+            ..filter.clone()
+        };
+        slices.extend(tx.report_slices(workspace, &on_its_way, &request.dimensions, simulated)?);
+    }
+    Ok(slices)
+}
+
 fn fold(
     tx: &mut dyn Tx,
     workspace: WorkspaceId,
     request: &ReportRequest,
     simulated: Option<bool>,
 ) -> Result<Report> {
-    let slices = tx.report_slices(workspace, &request.filter, &request.dimensions, simulated)?;
+    let slices = slices(tx, workspace, request, simulated)?;
     if slices.len() > SLICES_MAX {
         return Err(too_much("too many parts to be put together".to_owned()));
     }
@@ -48,7 +106,7 @@ fn fold(
     // Slices of one hour or day share its start, so each is computed once.
     let mut starts: BTreeMap<i64, i64> = BTreeMap::new();
     for slice in slices {
-        total.add(slice.status, slice.latency_bucket, slice.count);
+        total.add(slice.status, slice.count, &slice.latencies);
         let mut group = slice.group;
         if let Some(number) = slice.slice {
             let start = match starts.get(&number) {
@@ -64,8 +122,10 @@ fn fold(
         groups
             .entry(group)
             .or_default()
-            .add(slice.status, slice.latency_bucket, slice.count);
+            .add(slice.status, slice.count, &slice.latencies);
     }
+    // What was counted and taken back again is no group.
+    groups.retain(|_, tally| tally.total() > 0);
     if groups.len() > GROUPS_MAX {
         let given = format!("{} groups; at most {GROUPS_MAX} are allowed", groups.len());
         return Err(too_much(given));

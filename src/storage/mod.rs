@@ -1,7 +1,8 @@
 //! Where everything durable is: SQLite by default, Postgres where one machine is outgrown.
 //!
-//! A unit of work is a closure over [`Tx`]: `store.read(|tx| …)` or `store.write(|tx| …)`. A write
-//! is one transaction, committed when the closure gives `Ok` and rolled back when it gives `Err`.
+//! A unit of work is a closure over [`Tx`]: `store.read(|tx| …)`, `store.read_one_moment(|tx| …)`
+//! where several statements have to fit together, or `store.write(|tx| …)`. A write is one
+//! transaction, committed when the closure gives `Ok` and rolled back when it gives `Err`.
 //! Blocking work runs on tokio's blocking threads, never on its own; at most as many units as
 //! there are connections run at once, and waiting for one is bounded.
 //!

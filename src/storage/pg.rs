@@ -24,6 +24,8 @@ pub type Pool = diesel::r2d2::Pool<Manager>;
 
 pub const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 pub const BEGIN: &str = "BEGIN";
+/// Else each statement would see what was committed before it.
+pub const BEGIN_ONE_MOMENT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
 pub type IdSql = diesel::sql_types::Uuid;
 pub type TsSql = diesel::sql_types::Timestamptz;

@@ -316,6 +316,40 @@ macro_rules! schema {
             }
         }
 
+        diesel::table! {
+            ended_changes (id) {
+                id -> BigInt,
+                workspace_id -> BigInt,
+                hour -> BigInt,
+                use_case_id -> $id,
+                setup_id -> $id,
+                sender -> Text,
+                carrier -> Text,
+                failure_reason -> Nullable<SmallInt>,
+                status -> SmallInt,
+                simulated -> Bool,
+                latency_bucket -> Nullable<SmallInt>,
+                count -> BigInt,
+            }
+        }
+
+        diesel::table! {
+            ended_counts (workspace_id, grain, hour, use_case_id, setup_id, sender, carrier, failure_reason, status, simulated) {
+                workspace_id -> BigInt,
+                grain -> SmallInt,
+                hour -> BigInt,
+                use_case_id -> $id,
+                setup_id -> $id,
+                sender -> Text,
+                carrier -> Text,
+                failure_reason -> SmallInt,
+                status -> SmallInt,
+                simulated -> Bool,
+                count -> BigInt,
+                latencies -> Text,
+            }
+        }
+
         diesel::joinable!(voicemails -> audios (audio_id));
         diesel::joinable!(use_case_phone_numbers -> phone_numbers (phone_number_id));
         diesel::allow_tables_to_appear_in_same_query!(

@@ -24,6 +24,8 @@ pub const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations/sqlite"
 /// A write takes the writer's lock at once: a transaction that reads first and writes later
 /// would fail with "database is locked" whatever the busy timeout.
 pub const BEGIN: &str = "BEGIN IMMEDIATE";
+/// From its first statement on it sees the same, and holds no writer up.
+pub const BEGIN_ONE_MOMENT: &str = "BEGIN DEFERRED";
 
 pub type IdSql = diesel::sql_types::Binary;
 pub type TsSql = diesel::sql_types::BigInt;

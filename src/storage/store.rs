@@ -273,6 +273,20 @@ impl Store {
         .await
     }
 
+    /// A unit of work that changes nothing, and all of whose statements see the same moment.
+    pub async fn read_one_moment<T, E, F>(&self, work: F) -> std::result::Result<T, E>
+    where
+        F: FnOnce(&mut dyn Tx) -> std::result::Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        let permits = [Some(self.permit(&self.0.connections).await?), None];
+        self.run(permits, move |inner| {
+            on_engine!(&inner.engine, engine, pool => engine::queries::read_one_moment(pool, &inner.clock, work))
+        })
+        .await
+    }
+
     /// A unit of work in one transaction: committed where `work` gives `Ok`, else rolled back.
     pub async fn write<T, E, F>(&self, work: F) -> std::result::Result<T, E>
     where

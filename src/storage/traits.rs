@@ -5,6 +5,7 @@ mod bulk;
 mod carriers;
 mod counting;
 mod gates;
+mod report;
 mod suppressions;
 mod together;
 
@@ -14,6 +15,7 @@ pub use bulk::{BulkStore, KnownRequest, StoredBatch};
 pub use carriers::{CarrierStore, LinkedAudio, NewCallback, UnreadCallback};
 pub use counting::{CountedFilter, CountingStore};
 pub use gates::GateStore;
+pub use report::{Ended, Folded, ReportStore};
 pub use suppressions::{
     ConsentFilter, ConsentStore, ScopeFilter, SkipReason, SuppressionFilter, SuppressionStore,
 };
@@ -29,7 +31,6 @@ use crate::domain::ids::{
 };
 use crate::domain::labels::Labels;
 use crate::domain::phone::PhoneNumber;
-use crate::domain::report::{Dimension, Slice};
 use crate::domain::sender::Candidate;
 use crate::domain::status::Status;
 use crate::domain::telephony::{NumberStatus, Pause, SenderNumber, Setup, SetupStatus};
@@ -303,18 +304,6 @@ pub struct VoicemailFilter {
     pub end_time_from: Option<Time>,
     pub end_time_to: Option<Time>,
     pub update_time_from: Option<Time>,
-}
-
-pub trait ReportStore {
-    /// Counts by status and by each of `dimensions`; at most one more than
-    /// [`crate::domain::report::SLICES_MAX`], which says that there are too many.
-    fn report_slices(
-        &mut self,
-        workspace: WorkspaceId,
-        filter: &VoicemailFilter,
-        dimensions: &[Dimension],
-        simulated: Option<bool>,
-    ) -> Result<Vec<Slice>>;
 }
 
 /// The queue: what a worker may touch now. Rows of all workspaces.

@@ -1,5 +1,6 @@
 //! What has to be done now and then, apart from the delivery loop so that it holds nothing up:
-//! dropping audio that nobody uses, old events of webhooks, and the breakers of carriers that nobody uses.
+//! dropping audio that nobody uses, old events of webhooks, and the breakers of carriers that nobody uses; adding up
+//! what has ended, for the reports.
 //! Of all processes on a database one does it at a time.
 
 use std::time::Duration;
@@ -11,6 +12,11 @@ use crate::storage::{Store, Tx};
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 /// Between two sweeps, over all processes.
 pub const SWEEP_EVERY: Duration = Duration::from_secs(600);
+
+/// Between two rounds of adding up what has ended: a report reads one by one what has not been added up.
+const FOLD_EVERY: Duration = Duration::from_secs(50);
+/// Ends that are added up in one unit of work, so that it stays a short one.
+const FOLDED_AT_ONCE: i64 = 2_000;
 
 /// The breaker of a carrier that nothing was to be sent with for so long is closed.
 const BREAKER_FORGOTTEN: Duration = Duration::from_secs(24 * 3_600);
@@ -41,6 +47,9 @@ impl Housekeeping {
         if let Err(error) = self.sweep_webhook_events().await {
             tracing::warn!(error = %error, "old events of webhooks could not be dropped");
         }
+        if let Err(error) = self.fold_ended().await {
+            tracing::warn!(error = %error, "what has ended could not be added up for the reports");
+        }
         let take = |tx: &mut dyn Tx| Ok::<_, OpError>(tx.take_sweep("unused_audio", SWEEP_EVERY)?);
         if !self.store.write(take).await? {
             return Ok(0);
@@ -56,6 +65,26 @@ impl Housekeeping {
             all += dropped;
             if i64::try_from(dropped).unwrap_or(0) < audio::DROPPED_AT_ONCE {
                 return Ok(all);
+            }
+        }
+    }
+
+    /// Adds up what has ended since the last time, for the reports.
+    pub async fn fold_ended(&self) -> Result<()> {
+        let take = |tx: &mut dyn Tx| Ok::<_, OpError>(tx.take_sweep("ended_changes", FOLD_EVERY)?);
+        if !self.store.write(take).await? {
+            return Ok(());
+        }
+        // Each round begins behind the one before: what was taken away there would have to be passed by again
+        // for as long as an old snapshot of Postgres still sees it.
+        let mut after = 0;
+        loop {
+            let fold =
+                move |tx: &mut dyn Tx| Ok::<_, OpError>(tx.fold_ended(after, FOLDED_AT_ONCE)?);
+            let folded = self.store.write(fold).await?;
+            after = folded.last;
+            if i64::try_from(folded.changes).unwrap_or(0) < FOLDED_AT_ONCE {
+                return Ok(());
             }
         }
     }

@@ -34,6 +34,7 @@ mod opt_outs;
 mod paused_use_cases;
 mod poolers;
 mod recovery;
+mod report_counts;
 mod senders;
 mod serving;
 mod store_audio;

@@ -7,6 +7,7 @@ mod carriers;
 mod consents;
 mod counting;
 pub mod delivery;
+mod ended;
 mod explain;
 pub mod gates;
 mod lists;
@@ -104,12 +105,29 @@ pub fn read<T, E: From<Error>>(
     work(&mut Session::new(&mut conn, clock))
 }
 
+pub fn read_one_moment<T, E: From<Error>>(
+    pool: &Pool,
+    clock: &Clock,
+    work: impl FnOnce(&mut dyn Tx) -> std::result::Result<T, E>,
+) -> std::result::Result<T, E> {
+    transact(pool, clock, super::BEGIN_ONE_MOMENT, work)
+}
+
 pub fn write<T, E: From<Error>>(
     pool: &Pool,
     clock: &Clock,
     work: impl FnOnce(&mut dyn Tx) -> std::result::Result<T, E>,
 ) -> std::result::Result<T, E> {
-    let mut conn = begin(pool)?;
+    transact(pool, clock, super::BEGIN, work)
+}
+
+fn transact<T, E: From<Error>>(
+    pool: &Pool,
+    clock: &Clock,
+    begin_sql: &'static str,
+    work: impl FnOnce(&mut dyn Tx) -> std::result::Result<T, E>,
+) -> std::result::Result<T, E> {
+    let mut conn = begin(pool, begin_sql)?;
     let conn: &mut Conn = &mut conn;
     let mut session = Session::new(&mut *conn, clock);
     let done = work(&mut session).and_then(|done| Ok(session.settle().map(|()| done)?));
@@ -128,9 +146,8 @@ pub fn write<T, E: From<Error>>(
 }
 
 /// A connection with a transaction begun.
-fn begin(pool: &Pool) -> Result<PooledConnection<Manager>> {
-    let begin_on =
-        |conn: &mut Conn| AnsiTransactionManager::begin_transaction_sql(conn, super::BEGIN);
+fn begin(pool: &Pool, begin_sql: &'static str) -> Result<PooledConnection<Manager>> {
+    let begin_on = |conn: &mut Conn| AnsiTransactionManager::begin_transaction_sql(conn, begin_sql);
     let mut conn = super::checkout(pool)?;
     match begin_on(&mut conn) {
         Ok(()) => Ok(conn),

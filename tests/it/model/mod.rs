@@ -5,7 +5,7 @@
 //! history that failed.
 
 mod carriers;
-mod chance;
+pub mod chance;
 mod hands;
 mod history;
 mod play;
@@ -115,6 +115,7 @@ async fn explore_lane(
             break;
         }
     }
+    crate::report_counts::check(stage.store()).await;
     Ok(all)
 }
 

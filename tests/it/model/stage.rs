@@ -27,9 +27,9 @@ use ringless::storage::{Error, Lock, Tx};
 
 use super::carriers::configured;
 use super::history::{Carriers, Commit, Kind};
-use crate::support::Engine;
 use crate::support::data::{LEASE, Scene, WORKSPACE};
 use crate::support::scripted::{NEITHER, Scripted};
+use crate::support::{Engine, TestStore};
 
 /// What can be built into the steps to see that the checker finds it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,6 +96,10 @@ impl Stage {
 
     pub fn clock(&self) -> &ManualClock {
         &self.scene.test.clock
+    }
+
+    pub fn store(&self) -> &TestStore {
+        &self.scene.test
     }
 
     /// Takes everything off the queue that an earlier history left there because it failed.
