@@ -21,8 +21,9 @@ pub async fn run(pace: Pace) -> anyhow::Result<Vec<Row>> {
 }
 
 async fn on(engine: Engine, pace: Pace) -> anyhow::Result<Row> {
-    let waiting = pace.choose(100_000, 1_000_000);
+    let waiting = pace.choose(50_000, 1_000_000);
     let rounds = pace.choose(1, 3);
+    println!("P4: writing {waiting} that wait to {}", engine.as_str());
     let long = Queue::filled(engine, waiting).await?;
     let mut handed_over = 0;
     let [mut of_long, mut of_short] = <[Series; 2]>::default();
@@ -54,7 +55,7 @@ async fn on(engine: Engine, pace: Pace) -> anyhow::Result<Row> {
 
 /// The rate, and how many were handed over in all.
 async fn first(queue: &Queue, pace: Pace) -> anyhow::Result<(f64, usize)> {
-    let most = Duration::from_secs(pace.choose(4, 20));
+    let most = Duration::from_secs(pace.choose(3, 10));
     let mut worker = Worker::start(&queue.database, CONCURRENCY).await?;
     let (handed_over, took) = take(&mut worker, TAKEN, most).await?;
     let rate = handed_over as f64 / took.as_secs_f64();
