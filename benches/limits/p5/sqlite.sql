@@ -32,7 +32,7 @@ INSERT INTO voicemails (id, workspace_id, use_case_id, setup_id, sender_id, send
         CASE WHEN status = 1 THEN came END, 0, 0, CASE status WHEN 1 THEN 0 ELSE 1 END,
         CASE status WHEN 1 THEN '' ELSE 'sandbox' END, CASE status WHEN 4 THEN bucket END
     FROM (
-        SELECT n, use_case, sender, recipient, luck, hash, bucket, 1790812800000000 + n * 2592000000000 / {size} AS came,
+        SELECT n, use_case, sender, recipient, luck, hash, bucket, 1790812800000000 + n * (2592000000000 / {size}) AS came,
             -- Nearly what stands behind a bucket: most within a minute, few within some minutes.
             (bucket - 150) * (bucket - 150) * 10000 AS took,
             CASE WHEN n >= {size} - min(2000, {size} / 10) THEN 1 WHEN outcome < 900 THEN 4 WHEN outcome < 940 THEN 5

@@ -62,6 +62,15 @@ INSERT INTO ended_counts (workspace_id, grain, hour, use_case_id, setup_id, send
 -- What is above 3 has ended: the first three are ACCEPTED, SENDING and SENT.
 CREATE FUNCTION note_ended() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
+    IF TG_OP = 'UPDATE' AND (
+        OLD.workspace_id, OLD.create_time, OLD.use_case_id, OLD.setup_id, OLD.sender, OLD.carrier,
+        OLD.failure_reason, OLD.status, OLD.simulated, OLD.latency_bucket
+    ) IS NOT DISTINCT FROM (
+        NEW.workspace_id, NEW.create_time, NEW.use_case_id, NEW.setup_id, NEW.sender, NEW.carrier,
+        NEW.failure_reason, NEW.status, NEW.simulated, NEW.latency_bucket
+    ) THEN
+        RETURN NULL;
+    END IF;
     IF OLD.status > 3 THEN
         INSERT INTO ended_changes (workspace_id, hour, use_case_id, setup_id, sender, carrier, failure_reason, status, simulated, latency_bucket, count)
             VALUES (OLD.workspace_id, floor(extract(epoch FROM OLD.create_time) / 3600)::bigint, OLD.use_case_id, OLD.setup_id, OLD.sender,
@@ -75,18 +84,11 @@ BEGIN
     RETURN NULL;
 END $$;
 
--- For each row, so that the condition alone is looked at where nothing ends: transition tables would be filled at
--- every claim.
+-- For each row, so that the condition alone is looked at where nothing ends: transition tables would be filled at every
+-- claim. It is short because it is read anew in each statement.
 CREATE TRIGGER note_ended_insert AFTER INSERT ON voicemails FOR EACH ROW WHEN (NEW.status > 3) EXECUTE FUNCTION note_ended();
 CREATE TRIGGER note_ended_delete AFTER DELETE ON voicemails FOR EACH ROW WHEN (OLD.status > 3) EXECUTE FUNCTION note_ended();
-CREATE TRIGGER note_ended_update AFTER UPDATE ON voicemails FOR EACH ROW
-    WHEN ((OLD.status > 3 OR NEW.status > 3) AND (
-        OLD.workspace_id, OLD.create_time, OLD.use_case_id, OLD.setup_id, OLD.sender, OLD.carrier,
-        OLD.failure_reason, OLD.status, OLD.simulated, OLD.latency_bucket
-    ) IS DISTINCT FROM (
-        NEW.workspace_id, NEW.create_time, NEW.use_case_id, NEW.setup_id, NEW.sender, NEW.carrier,
-        NEW.failure_reason, NEW.status, NEW.simulated, NEW.latency_bucket
-    ))
+CREATE TRIGGER note_ended_update AFTER UPDATE ON voicemails FOR EACH ROW WHEN (OLD.status > 3 OR NEW.status > 3)
     EXECUTE FUNCTION note_ended();
 
 INSERT INTO sweeps (name, next_time) VALUES ('ended_changes', '1970-01-01T00:00:00Z');
