@@ -54,20 +54,35 @@ pub enum Grain {
     Hour = 2,
     /// By UTC day and sender.
     DayAndSender = 3,
+    /// By UTC day, all senders together.
+    Day = 4,
 }
 
 impl Grain {
-    pub const ALL: [Grain; 3] = [Grain::HourAndSender, Grain::Hour, Grain::DayAndSender];
+    pub const ALL: [Grain; 4] = [
+        Grain::HourAndSender,
+        Grain::Hour,
+        Grain::DayAndSender,
+        Grain::Day,
+    ];
 
     pub fn has_sender(self) -> bool {
-        self != Grain::Hour
+        matches!(self, Grain::HourAndSender | Grain::DayAndSender)
+    }
+
+    /// The same by the hour.
+    pub fn by_hour(self) -> Grain {
+        match self {
+            Grain::HourAndSender | Grain::DayAndSender => Grain::HourAndSender,
+            Grain::Hour | Grain::Day => Grain::Hour,
+        }
     }
 
     /// The hour with which its hour or its day begins; hours are counted from 1970.
     pub fn start(self, hour: i64) -> i64 {
         match self {
             Grain::HourAndSender | Grain::Hour => hour,
-            Grain::DayAndSender => hour - hour.rem_euclid(24),
+            Grain::DayAndSender | Grain::Day => hour - hour.rem_euclid(24),
         }
     }
 }

@@ -62,7 +62,7 @@ pub const STREAMS_PER_CONNECTION_MAX: u32 = 256;
 /// where they are, so that memory stays within its budget.
 const FINISHING_KIB_MAX: u32 = 64 * 1_024;
 /// How long an upload that has come waits for its turn at that.
-const FINISHING_WAIT: Duration = Duration::from_secs(60);
+const FINISHING_WAIT: Duration = Duration::from_secs(120);
 
 /// Imports at once: each holds a chunk and the lines of a batch, and a writer again and again.
 const IMPORTS_MAX: usize = 4;

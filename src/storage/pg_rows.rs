@@ -23,10 +23,10 @@ macro_rules! columns {
     }};
 }
 
-/// How many there were no rows of yet.
-pub fn insert_audios(conn: &mut Conn, rows: &[NewAudioRow<'_>]) -> Result<usize> {
+/// Those that there were no rows of yet.
+pub fn insert_audios(conn: &mut Conn, rows: &[NewAudioRow<'_>]) -> Result<Vec<Id>> {
     let text = "INSERT INTO audios (id, workspace_id, sha256, size_bytes, duration_ms, create_time, last_used_time) \
-        SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING";
+        SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING RETURNING id";
     let query = columns!(text, rows;
         Uuid = |row| row.id;
         BigInt = |row| row.workspace_id;
@@ -36,7 +36,14 @@ pub fn insert_audios(conn: &mut Conn, rows: &[NewAudioRow<'_>]) -> Result<usize>
         Timestamptz = |row| row.create_time;
         Timestamptz = |row| row.last_used_time;
     );
-    Ok(Prepared(query).execute(conn)?)
+    let inserted: Vec<Inserted> = Prepared(query).load(conn)?;
+    Ok(inserted.into_iter().map(|row| row.id).collect())
+}
+
+#[derive(QueryableByName)]
+struct Inserted {
+    #[diesel(sql_type = Uuid)]
+    id: Id,
 }
 
 pub fn insert_audio_bytes(conn: &mut Conn, rows: &[(Id, &[u8])]) -> Result<()> {

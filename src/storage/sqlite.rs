@@ -194,12 +194,16 @@ pub fn lock_all_until_end(_: &mut Conn, _: Vec<i64>) -> Result<()> {
 
 // Many rows are written one by one: a statement that is prepared costs a few microseconds, and no way to a server.
 
-/// How many there were no rows of yet.
-pub fn insert_audios(conn: &mut Conn, rows: &[NewAudioRow<'_>]) -> Result<usize> {
-    each(rows, |row| {
+/// Those that there were no rows of yet.
+pub fn insert_audios(conn: &mut Conn, rows: &[NewAudioRow<'_>]) -> Result<Vec<Id>> {
+    let mut inserted = Vec::with_capacity(rows.len());
+    for row in rows {
         let insert = diesel::insert_into(audios::table).values(row);
-        Prepared(insert.on_conflict_do_nothing()).execute(conn)
-    })
+        if Prepared(insert.on_conflict_do_nothing()).execute(conn)? == 1 {
+            inserted.push(row.id);
+        }
+    }
+    Ok(inserted)
 }
 
 pub fn insert_audio_bytes(conn: &mut Conn, rows: &[(Id, &[u8])]) -> Result<()> {

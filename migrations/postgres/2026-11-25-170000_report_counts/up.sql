@@ -21,7 +21,7 @@ CREATE TABLE ended_changes (
 
 CREATE TABLE ended_counts (
     workspace_id BIGINT NOT NULL,
-    -- Each voicemail is counted once at each grain. 1: by hour and sender, 2: by hour, 3: by UTC day and sender.
+    -- Each voicemail is counted once at each grain. 1: by hour and sender, 2: by hour, 3: by UTC day and sender, 4: by UTC day.
     grain SMALLINT NOT NULL,
     -- With which the hour or the day begins.
     hour BIGINT NOT NULL,
@@ -48,10 +48,10 @@ INSERT INTO ended_counts (workspace_id, grain, hour, use_case_id, setup_id, send
         FROM voicemails WHERE status > 3
         GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
     ), by_grain AS (
-        SELECT workspace_id, grain, CASE grain WHEN 3 THEN hour - hour % 24 ELSE hour END AS hour, use_case_id, setup_id,
-            CASE grain WHEN 2 THEN '' ELSE sender END AS sender, carrier, failure_reason, status, simulated, latency_bucket,
+        SELECT workspace_id, grain, CASE WHEN grain >= 3 THEN hour - hour % 24 ELSE hour END AS hour, use_case_id, setup_id,
+            CASE WHEN grain IN (2, 4) THEN '' ELSE sender END AS sender, carrier, failure_reason, status, simulated, latency_bucket,
             sum(count)::bigint AS count
-        FROM by_hour CROSS JOIN (VALUES (1), (2), (3)) AS grains (grain)
+        FROM by_hour CROSS JOIN (VALUES (1), (2), (3), (4)) AS grains (grain)
         GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
     )
     SELECT workspace_id, grain, hour, use_case_id, setup_id, sender, carrier, failure_reason, status, simulated, sum(count)::bigint,

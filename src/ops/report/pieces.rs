@@ -34,21 +34,18 @@ pub fn of(request: &ReportRequest) -> Vec<Piece> {
     if from.is_some() {
         pieces.add(None, from, first);
     }
+    let by_hour = Some(grain.by_hour());
     let days = (first.map(|t| up(t, DAY)), last.map(|t| down(t, DAY)));
-    if grain == Grain::DayAndSender && !is_empty(days.0, days.1) {
+    if grain.by_hour() == grain || is_empty(days.0, days.1) {
+        pieces.add(by_hour, first, last);
+    } else {
         if first.is_some() {
-            pieces.add(Some(Grain::HourAndSender), first, days.0);
+            pieces.add(by_hour, first, days.0);
         }
         pieces.add(Some(grain), days.0, days.1);
         if last.is_some() {
-            pieces.add(Some(Grain::HourAndSender), days.1, last);
+            pieces.add(by_hour, days.1, last);
         }
-    } else {
-        let by_hour = match grain {
-            Grain::DayAndSender => Grain::HourAndSender,
-            grain => grain,
-        };
-        pieces.add(Some(by_hour), first, last);
     }
     if to.is_some() {
         pieces.add(None, last, to);
@@ -66,7 +63,8 @@ fn grain_of(request: &ReportRequest) -> Option<Grain> {
     let by_sender = request.dimensions.contains(&Dimension::Sender);
     Some(
         match (by_sender || request.filter.sender.is_some(), by_time) {
-            (false, _) => Grain::Hour,
+            (false, true) => Grain::Hour,
+            (false, false) => Grain::Day,
             (true, true) => Grain::HourAndSender,
             (true, false) => Grain::DayAndSender,
         },
@@ -234,6 +232,17 @@ mod tests {
             "2026-11-02T05:00:00Z",
         );
         assert_eq!(hours, [fine]);
+    }
+
+    #[test]
+    fn by_no_time_whole_days_are_read_and_the_hours_around_them() {
+        let (from, to) = ("2026-11-01T05:00:00Z", "2026-12-01T00:00:00Z");
+        let whole = [Some(Grain::Hour), Some(Grain::Day)];
+        assert_eq!(grains(&[], "UTC", from, to), whole);
+        assert_eq!(
+            grains(&[Dimension::Day], "UTC", from, to),
+            [Some(Grain::Hour)]
+        );
     }
 
     #[test]

@@ -158,7 +158,7 @@ impl Session<'_> {
             .map(|(audio, _)| NewAudioRow::of(workspace, audio));
         let rows = rows.collect::<Result<Vec<_>>>()?;
         let inserted = super::super::insert_audios(self.settled()?, &rows)?;
-        let stored = match inserted == rows.len() {
+        let stored = match inserted.len() == rows.len() {
             true => fresh
                 .values()
                 .map(|(audio, _)| (audio.sha256, (*audio).clone()))
@@ -166,12 +166,10 @@ impl Session<'_> {
             // Another call stored some of the same bytes between our look and our insert.
             false => self.find_hashes(workspace, &fresh.keys().copied().collect())?,
         };
-        let ours = fresh.values().filter(|(audio, _)| {
-            let there = stored.get(&audio.sha256);
-            there.is_some_and(|there| there.id == audio.id)
-        });
-        let bytes: Vec<(Id, &[u8])> = ours
-            .map(|(audio, bytes)| (audio.id.into(), *bytes))
+        let bytes: Vec<(Id, &[u8])> = fresh
+            .values()
+            .map(|(audio, bytes)| (Id::from(audio.id), *bytes))
+            .filter(|(id, _)| inserted.contains(id))
             .collect();
         super::super::insert_audio_bytes(self.settled()?, &bytes)?;
         Ok(stored)
