@@ -22,7 +22,8 @@ impl<I, O> Clone for Gather<I, O> {
 }
 
 struct Inner<I, O> {
-    /// As long as there are callers who wait, and each waits for one: who bounds the callers bounds this.
+    /// Holds what callers wait for, each for one, and nothing of those who have gone away: who bounds the callers bounds
+    /// this.
     waiting: Mutex<Waiting<I, O>>,
     /// Pieces of work at once.
     at_once: usize,
@@ -57,8 +58,8 @@ impl<I: Send + 'static, O: Send + 'static> Gather<I, O> {
         }))
     }
 
-    /// The answer for one; `None`: the work panicked, and whether it was done is not known. It goes on where the caller
-    /// does not wait for it.
+    /// The answer for one; `None`: the work panicked, and whether it was done is not known. Where the caller does not wait
+    /// any more, what has begun goes on, and what has not is never begun.
     pub async fn go(&self, item: I) -> Option<O> {
         let (answer, answered) = oneshot::channel();
         if let Some(place) = self.0.queue(item, answer) {
@@ -77,6 +78,7 @@ impl<I: Send + 'static, O: Send + 'static> Inner<I, O> {
     /// Puts it into the queue. Where work may begin, this caller begins it.
     fn queue(self: &Arc<Self>, item: I, answer: oneshot::Sender<O>) -> Option<Place<I, O>> {
         let mut waiting = self.lock();
+        waiting.queue.retain(|(_, answer)| !answer.is_closed());
         waiting.queue.push_back((item, answer));
         if waiting.under_way == self.at_once {
             return None;
@@ -110,6 +112,7 @@ impl<I: Send + 'static, O: Send + 'static> Place<I, O> {
     /// Where nobody waits the place is given back in the same step, so that nobody comes in between unseen.
     fn next(&mut self) -> Option<(Vec<I>, Vec<oneshot::Sender<O>>)> {
         let mut waiting = self.inner.lock();
+        waiting.queue.retain(|(_, answer)| !answer.is_closed());
         let most = self.inner.most.min(waiting.queue.len());
         if most == 0 {
             waiting.under_way -= 1;
@@ -179,6 +182,32 @@ mod tests {
         assert_eq!(items, (0..8).collect::<Vec<_>>());
         let together = answers.iter().filter(|(_, count)| *count > 1).count();
         assert!(together >= 7, "{answers:?}");
+    }
+
+    #[tokio::test]
+    async fn who_goes_away_while_it_waits_leaves_nothing_behind() {
+        let gate = Arc::new(Semaphore::new(0));
+        let gather = sizes(gate.clone(), 100);
+        let first = tokio::spawn({
+            let gather = gather.clone();
+            async move { gather.go(0).await }
+        });
+        // It is under way by now, as above.
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+        for item in 1..50 {
+            let mut gone = Box::pin(gather.go(item));
+            let polled = std::future::poll_fn(|context| {
+                std::task::Poll::Ready(gone.as_mut().poll(context).is_pending())
+            });
+            assert!(polled.await, "the first is under way");
+            drop(gone);
+            assert!(gather.0.lock().queue.len() <= 1);
+        }
+        gate.add_permits(2);
+        assert_eq!(first.await.expect("no panic"), Some((0, 1)));
+        assert_eq!(gather.go(50).await, Some((50, 1)), "it goes without those");
     }
 
     #[tokio::test]

@@ -63,6 +63,8 @@ pub const STREAMS_PER_CONNECTION_MAX: u32 = 256;
 const FINISHING_KIB_MAX: u32 = 64 * 1_024;
 /// How long an upload that has come waits for its turn at that.
 const FINISHING_WAIT: Duration = Duration::from_secs(120);
+/// How long a batch or an import waits for its turn.
+const TURN_WAIT: Duration = Duration::from_secs(60);
 
 /// Imports at once: each holds a chunk and the lines of a batch, and a writer again and again.
 const IMPORTS_MAX: usize = 4;
@@ -159,7 +161,7 @@ impl Api {
 
     /// A permit to take a batch.
     async fn batching(&self) -> Result<tokio::sync::SemaphorePermit<'_>> {
-        match tokio::time::timeout(FINISHING_WAIT, self.batching.acquire()).await {
+        match tokio::time::timeout(TURN_WAIT, self.batching.acquire()).await {
             Ok(permit) => permit.map_err(|closed| OpError::Internal(closed.to_string())),
             Err(_) => Err(Error::Unavailable(
                 "batches wait for too long for their turn".to_owned(),

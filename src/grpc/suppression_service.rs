@@ -15,7 +15,7 @@ use super::export::{self, Answers};
 use super::import::{self, Import, Incoming};
 use super::pb::suppression_service_server::SuppressionService;
 use super::voicemail_service::meter;
-use super::{Answer, Api, FINISHING_WAIT, Repeat, answer, go_on, pb, to_status};
+use super::{Answer, Api, Repeat, TURN_WAIT, answer, go_on, pb, to_status};
 use crate::domain::ids::SuppressionId;
 use crate::domain::names::check_filled_line;
 use crate::domain::suppression::LINE_MAX;
@@ -83,7 +83,7 @@ impl Suppressions {
     ) -> Result<ReceiverStream<import::Answer>> {
         let (_, extensions, stream) = request.into_parts();
         let turn = self.0.importing.clone().acquire_owned();
-        let turn = tokio::time::timeout(FINISHING_WAIT, turn)
+        let turn = tokio::time::timeout(TURN_WAIT, turn)
             .await
             .map_err(|_| Error::Unavailable("imports wait for too long for their turn".to_owned()))?
             .map_err(|closed| OpError::Internal(closed.to_string()))?;
@@ -107,7 +107,7 @@ impl Suppressions {
             if let Err(error) = import.run(incoming).await {
                 // A caller who takes nothing hears nothing.
                 let status = to_status(error, Repeat::Safe);
-                let _ = tokio::time::timeout(FINISHING_WAIT, answers.send(Err(status))).await;
+                let _ = tokio::time::timeout(TURN_WAIT, answers.send(Err(status))).await;
             }
         });
         Ok(ReceiverStream::new(receiver))

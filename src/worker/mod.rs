@@ -3,6 +3,7 @@
 
 mod housekeeping;
 mod run;
+mod start;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

@@ -2,7 +2,7 @@
 //! and the carrier's call nothing is held but the lease.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hyper::body::Bytes;
@@ -17,13 +17,11 @@ use crate::domain::attempt::{Answer, CarrierWords, Outcome};
 use crate::domain::breaker::{Failures, Sign};
 use crate::domain::delivery::Delivery;
 use crate::domain::failure::FailureReason;
-use crate::domain::ids::{AudioId, LeaseToken};
-use crate::domain::room::Room;
+use crate::domain::ids::AudioId;
 use crate::gather::Gather;
 use crate::ops::Result;
 use crate::ops::deliver::{
-    self, CallPlan, Called, Claimed, Delivering, NextMove, QuestionPlan, Recorded, Round, Started,
-    Task,
+    self, CallPlan, Called, Delivering, NextMove, QuestionPlan, Recorded, Round, Task,
 };
 use crate::ops::error::OpError;
 use crate::storage::{Error, Store};
@@ -41,7 +39,7 @@ pub struct Runner {
     pub metrics: Metrics,
     pub chance: Chance,
     /// The order in which use cases have their turns.
-    round: Mutex<Round>,
+    pub(super) round: Mutex<Round>,
     /// Calls that are answered at the same time are recorded together.
     records: Gather<Called, Option<Recorded>>,
     /// The bytes of audio; those of a campaign's are read once for many. `Err`: the database is away.
@@ -91,102 +89,6 @@ impl Runner {
             chance: even_draw,
             round: Mutex::default(),
             failures: Mutex::default(),
-        }
-    }
-
-    /// Where no other process can hold a lease, those of an earlier one are over.
-    pub async fn start(&self) -> Result<()> {
-        if !self.store.is_sole_owner() {
-            return Ok(());
-        }
-        let ended = self
-            .store
-            .write(|tx| {
-                let ended = tx.end_all_leases()?;
-                Ok::<_, OpError>(crash::after("leases.written", ended))
-            })
-            .await?;
-        crash::point("leases.committed");
-        if ended > 0 {
-            tracing::info!(rescued = ended, "what an earlier process left is looked at");
-        }
-        Ok(())
-    }
-
-    /// Claims what is due and has room, and begins what was waiting.
-    pub async fn start_due(&self, room: Room) -> Result<Started> {
-        let (delivering, chance) = (self.delivering.clone(), self.chance);
-        let mut round = locked(&self.round).clone();
-        let token = LeaseToken::generate();
-        // What was begun is known here also where the answer to the commit is lost.
-        let begun: Arc<Mutex<Vec<Task>>> = Arc::default();
-        let noted = begun.clone();
-        let known = room.clone();
-        let started = self
-            .store
-            .write(move |tx| {
-                let started =
-                    deliver::claim_and_begin(tx, &delivering, &mut round, known, token, chance)?;
-                if !started.claimed.is_empty() || !started.begun.is_empty() {
-                    crash::point("claim.written");
-                }
-                if !started.begun.is_empty() {
-                    crash::point("begin.written");
-                }
-                let tasks = started.begun.iter().map(|(task, _)| task.clone());
-                locked(&noted).extend(tasks);
-                Ok::<_, OpError>((started, round))
-            })
-            .await;
-        let (started, round) = match started {
-            Ok(started) => started,
-            Err(OpError::Storage(error @ (Error::Unavailable(_) | Error::CommitUnknown(_)))) => {
-                let begun = std::mem::take(&mut *locked(&begun));
-                for task in begun {
-                    self.never_called(&task, Duration::ZERO).await?;
-                }
-                return Err(error.into());
-            }
-            Err(error) => {
-                tracing::warn!(error = %error, "what is due could not be begun together; each is begun alone");
-                let claimed = self.claim(room).await?;
-                return Ok(Started {
-                    claimed,
-                    begun: Vec::new(),
-                });
-            }
-        };
-        self.keep_claim(&started.claimed, round);
-        if !started.begun.is_empty() {
-            crash::point("claim.committed");
-            crash::point("begin.committed");
-        }
-        Ok(started)
-    }
-
-    /// Claims what is due and has room; each is begun alone.
-    pub async fn claim(&self, room: Room) -> Result<Claimed> {
-        let delivering = self.delivering.clone();
-        let mut round = locked(&self.round).clone();
-        let (claimed, round) = self
-            .store
-            .write(move |tx| {
-                let token = LeaseToken::generate();
-                let claimed = deliver::claim(tx, &delivering, &mut round, room, token)?;
-                Ok::<_, OpError>((claimed, round))
-            })
-            .await?;
-        self.keep_claim(&claimed, round);
-        Ok(claimed)
-    }
-
-    fn keep_claim(&self, claimed: &Claimed, round: Round) {
-        if !claimed.is_empty() {
-            crash::point("claim.committed");
-        }
-        *locked(&self.round) = round;
-        for delivery in &claimed.ended {
-            self.note_end(delivery);
         }
     }
 
@@ -250,7 +152,7 @@ impl Runner {
     }
 
     /// Whatever was written of it, no call was made: another worker may have it `wait` from now.
-    async fn never_called(&self, task: &Task, wait: Duration) -> Result<()> {
+    pub(super) async fn never_called(&self, task: &Task, wait: Duration) -> Result<()> {
         self.persist(|| {
             let task = task.clone();
             self.store
@@ -548,7 +450,7 @@ impl Runner {
         }
     }
 
-    fn note_end(&self, delivery: &Delivery) {
+    pub(super) fn note_end(&self, delivery: &Delivery) {
         if delivery.status.is_end() {
             self.metrics.ended(delivery.status, delivery.failure_reason);
         } else if let Some(gate) = delivery.hold_gate {
@@ -600,6 +502,6 @@ fn audio(store: &Store) -> Gather<AudioId, std::result::Result<Option<Bytes>, St
 }
 
 /// A panic elsewhere leaves an order or a count that is at worst old.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -233,7 +233,7 @@ fn the_pages_name_files_that_exist() {
 
 /// A fault test waits for each point of the list, and one that is not listed is never tried.
 #[test]
-fn the_crash_points_of_the_list_are_those_of_the_code() {
+fn each_crash_point_of_the_list_stands_in_the_code_once_or_twice() {
     let mut found = Vec::new();
     for path in files("src", ".rs")
         .into_iter()
@@ -245,9 +245,18 @@ fn the_crash_points_of_the_list_are_those_of_the_code() {
             found.extend(passages.filter_map(|rest| Some(rest.split_once('"')?.0.to_owned())));
         }
     }
-    // Two places may be the same point: a step is done alone, or together with others.
     found.sort();
-    found.dedup();
+    // A step that is done alone, or together with others, passes its point in two places.
+    for twice in [
+        "accept.written",
+        "begin.committed",
+        "begin.written",
+        "claim.committed",
+        "record.written",
+    ] {
+        let second = found.iter().rposition(|point| point == twice);
+        found.remove(second.expect("the point is there"));
+    }
     let mut listed = ringless::crash::POINTS.map(str::to_owned).to_vec();
     listed.sort();
     assert_eq!(found, listed);
