@@ -29,6 +29,7 @@ pub mod gather;
 pub mod grpc;
 pub mod http;
 pub mod intake;
+pub mod memory;
 pub mod ops;
 pub mod readiness;
 pub mod secret;

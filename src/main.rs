@@ -3,9 +3,10 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use ringless::{cli, telemetry};
+use ringless::{cli, memory, telemetry};
 
 fn main() -> ExitCode {
+    memory::set_up();
     let arguments = cli::Cli::parse();
     telemetry::init(arguments.log_filter());
     let runtime = match tokio::runtime::Runtime::new() {

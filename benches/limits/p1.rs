@@ -40,8 +40,8 @@ pub const SAME: Plan = Plan {
 };
 
 pub async fn run(plan: &Plan, pace: Pace) -> anyhow::Result<Vec<Row>> {
-    let time = Duration::from_secs(pace.choose(2, 5));
-    let rounds = pace.choose(1, 5);
+    let time = Duration::from_secs(pace.choose(2, 3));
+    let rounds = pace.choose(1, 3);
     let recording = Recording::of_30_s();
     let sends = match plan.is_audio_new {
         true => Sends::Different(recording),

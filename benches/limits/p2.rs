@@ -36,8 +36,8 @@ fn insert(engine: Engine) -> String {
 }
 
 pub async fn run(pace: Pace) -> anyhow::Result<Vec<Row>> {
-    let time = Duration::from_secs(pace.choose(2, 5));
-    let rounds = pace.choose(1, 5);
+    let time = Duration::from_secs(pace.choose(2, 3));
+    let rounds = pace.choose(1, 3);
     let sqlite = Accepting::start(Engine::Sqlite).await?;
     let postgres = Accepting::start(Engine::Postgres).await?;
     let sink = Server::sink(&Keeps::Hash)?;

@@ -24,7 +24,7 @@ use crate::callers;
 use crate::database::{Engine, Line};
 use crate::rows::{Row, Series, Wanted};
 use crate::servers::{self, Server};
-use cases::{Grouping, List};
+use cases::{Grouping, List, Source};
 pub use sets::{FOLDER, PrepareArgs, prepare};
 use sets::{Set, Sets};
 
@@ -158,7 +158,7 @@ impl<'s> Measuring<'s> {
 
     /// Calls and statements in turn.
     async fn measure(&mut self, list: &List, place: Option<&Place>) -> anyhow::Result<Timing> {
-        let (rounds, calls) = self.pace.choose((2, 20), (5, 40));
+        let (rounds, calls) = self.pace.choose((2, 20), (3, 40));
         let request = pb::ListVoicemailsRequest {
             page_size: PAGE_SIZE,
             page_token: place.map(|place| place.token.clone()).unwrap_or_default(),
@@ -238,7 +238,7 @@ impl<'s> Measuring<'s> {
     }
 
     async fn report(&mut self, grouping: &Grouping) -> anyhow::Result<Row> {
-        let rounds = self.pace.choose(2, 3);
+        let rounds = 2;
         let sql = format!(
             "SELECT CAST(1 AS bigint) AS workspace_id FROM (SELECT {0}status, latency_bucket, count(*) FROM voicemails \
              WHERE workspace_id = 1 AND NOT simulated GROUP BY {0}status, latency_bucket) AS sums",
@@ -280,18 +280,22 @@ impl<'s> Measuring<'s> {
 
 /// The same rows and columns, by one statement.
 fn statement(set: &Set, list: &List, place: Option<&Place>) -> String {
+    let Source {
+        table,
+        create_time: came,
+        id: of,
+    } = list.source;
     let behind = place.map_or(String::new(), |place| {
         let time = set.time(
             place.create_time.seconds,
             i64::from(place.create_time.nanos / 1_000),
         );
-        let (column, id) = ("voicemails.create_time", set.id(&place.id));
-        format!("AND {column} <= {time} AND ({column} < {time} OR voicemails.id < {id})")
+        let id = set.id(&place.id);
+        format!("AND {came} <= {time} AND ({came} < {time} OR {of} < {id})")
     });
     format!(
-        "SELECT voicemails.*, sha256, size_bytes, duration_ms FROM voicemails JOIN audios ON audios.id = audio_id \
-         WHERE voicemails.workspace_id = 1 AND {} {behind} \
-         ORDER BY voicemails.create_time DESC, voicemails.id DESC LIMIT {PAGE_SIZE}",
+        "SELECT voicemails.*, sha256, size_bytes, duration_ms FROM {table} JOIN audios ON audios.id = audio_id \
+         WHERE voicemails.workspace_id = 1 AND {} {behind} ORDER BY {came} DESC, {of} DESC LIMIT {PAGE_SIZE}",
         list.condition
     )
 }

@@ -98,8 +98,8 @@ async fn large(pace: Pace) -> anyhow::Result<Vec<Row>> {
 
 /// What other calls feel of callers who send a little now and then.
 async fn trickling(pace: Pace) -> anyhow::Result<Row> {
-    let time = Duration::from_secs(pace.choose(4, 12));
-    let rounds = pace.choose(1, 4);
+    let time = Duration::from_secs(pace.choose(4, 8));
+    let rounds = pace.choose(1, 2);
     let accepting = Accepting::start(Engine::Sqlite).await?;
     let addr = &accepting.server.addr;
     let order = accepting.order(&Sends::StoredAtOnce);

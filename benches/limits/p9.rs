@@ -36,8 +36,8 @@ impl Latency {
 }
 
 async fn on(engine: Engine, pace: Pace) -> anyhow::Result<Vec<Row>> {
-    let time = Duration::from_secs(pace.choose(2, 6));
-    let rounds = pace.choose(1, 5);
+    let time = Duration::from_secs(pace.choose(2, 4));
+    let rounds = pace.choose(1, 3);
     let name = engine.as_str();
     let sends = Sends::Different(Recording::of_30_s());
     let accepting = Accepting::start(engine).await?;

@@ -82,6 +82,11 @@ impl Database {
     /// now, in the order of their ids, each to another recipient.
     pub fn copy(&self, count: usize) -> anyhow::Result<()> {
         let mut line = self.connect()?;
+        // No references are looked up for copies of what is there, and pages of indexes are kept.
+        line.run(match self.engine {
+            Engine::Postgres => "SET session_replication_role = replica",
+            Engine::Sqlite => "PRAGMA cache_size = -500000",
+        })?;
         line.copy(1..count + 1)?;
         line.run("DELETE FROM voicemails WHERE schedule_time IS NOT NULL")?;
         match self.engine {
@@ -148,6 +153,9 @@ impl Line {
     /// Copies the one voicemail that waits for a later day: each has a number of these in its id and its recipient, which
     /// is a valid phone number, and is due now.
     pub fn copy(&mut self, numbers: Range<usize>) -> anyhow::Result<()> {
+        // Found by an index, because there may be many by now.
+        let original = "id = (SELECT id FROM voicemails WHERE schedule_time IS NOT NULL AND status = 1 AND next_time IS NOT NULL \
+             ORDER BY use_case_id DESC, next_time DESC LIMIT 1)";
         let columns = self.columns("voicemails")?;
         let (first, last) = (numbers.start, numbers.end - 1);
         let (numbers, id, recipient, time) = match self {
@@ -178,7 +186,7 @@ impl Line {
             })
             .collect();
         self.run(&format!(
-            "INSERT INTO voicemails ({}) SELECT {} FROM voicemails, ({numbers}) numbers WHERE schedule_time IS NOT NULL",
+            "INSERT INTO voicemails ({}) SELECT {} FROM voicemails, ({numbers}) numbers WHERE {original}",
             columns.join(", "),
             values.join(", ")
         ))

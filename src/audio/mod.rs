@@ -9,6 +9,7 @@
 
 mod format;
 mod header;
+mod heard;
 mod minimp3;
 mod refusal;
 mod sound;
@@ -23,6 +24,7 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
+pub use heard::Heard;
 pub use refusal::{Damage, Found, Refusal};
 
 /// The most bytes of audio in one upload: 8 MiB. One more is refused, at the byte that passes it.

@@ -16,6 +16,8 @@ pub struct Lane {
     pub setup_id: SetupId,
     /// When its first one is due.
     pub next_time: Time,
+    /// When what waits of it begins, or what was left of it: what was due before is not looked at.
+    pub from: Time,
     /// Its use case is paused: it has no turns.
     pub is_paused: bool,
 }
@@ -71,6 +73,7 @@ mod tests {
             use_case_id: UseCaseId::generate(),
             setup_id: SetupId::generate(),
             next_time: Time::EPOCH,
+            from: Time::EPOCH,
             is_paused: false,
         }
     }

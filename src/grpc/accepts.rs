@@ -11,7 +11,7 @@ use crate::gather::Gather;
 use crate::ops::error::{OpError, Result};
 use crate::ops::queue::QueueGauge;
 use crate::ops::send_together::{ReadySend, accept_together, judge_together};
-use crate::ops::send_voicemail::{Accepted, Accepting, Draft, Judged, accept, judge};
+use crate::ops::send_voicemail::{Accepted, Accepting, AudioInput, Draft, accept, judge};
 use crate::storage::{Error, Store};
 
 /// Units of work that judge at once, or that store at once. SQLite's writer takes one after the other anyway.
@@ -26,7 +26,7 @@ type Told<T> = Result<Option<T>>;
 
 pub struct Accepts {
     inner: Arc<Inner>,
-    judging: Gather<Draft, Told<Judged>>,
+    judging: Gather<Draft, Told<()>>,
     storing: Gather<Arc<ReadySend>, Told<Accepted>>,
 }
 
@@ -51,14 +51,14 @@ impl Inner {
         }
     }
 
-    async fn judge_alone(self: Arc<Self>, draft: Draft) -> Result<Judged> {
+    async fn judge_alone(self: Arc<Self>, draft: Draft) -> Result<()> {
         let store = self.store.clone();
         store
             .read(move |tx| judge(tx, &draft, &self.accepting()))
             .await
     }
 
-    async fn judge_all(self: Arc<Self>, drafts: Vec<Draft>) -> Vec<Told<Judged>> {
+    async fn judge_all(self: Arc<Self>, drafts: Vec<Draft>) -> Vec<Told<()>> {
         let count = drafts.len();
         if let [draft] = drafts.as_slice() {
             return vec![self.judge_alone(draft.clone()).await.map(Some)];
@@ -112,10 +112,10 @@ impl Accepts {
     }
 
     /// All that can be judged without audio.
-    pub async fn judge(&self, draft: &Draft) -> Result<Judged> {
+    pub async fn judge(&self, draft: &Draft) -> Result<()> {
         match self.judging.go(draft.clone()).await {
             Some(Ok(None)) => self.inner.clone().judge_alone(draft.clone()).await,
-            Some(Ok(Some(judged))) => Ok(judged),
+            Some(Ok(Some(()))) => Ok(()),
             Some(Err(error)) => Err(error),
             None => Err(broke_off()),
         }
@@ -124,7 +124,10 @@ impl Accepts {
     /// Answers once it is stored for good.
     pub async fn accept(&self, send: ReadySend) -> Result<Accepted> {
         let send = Arc::new(send);
-        let goes_along = send.input.audio().size_bytes <= TOGETHER_BYTES_MAX;
+        let goes_along = match &send.input {
+            AudioInput::Named => true,
+            AudioInput::New { audio, .. } => audio.size_bytes <= TOGETHER_BYTES_MAX,
+        };
         let accepted = match goes_along {
             true => self
                 .storing

@@ -34,6 +34,7 @@ pub use serve::serve;
 pub use status::{DOMAIN, Repeat, to_status};
 
 use self::accepts::Accepts;
+use crate::audio::Heard;
 use crate::carrier::Registry;
 use crate::config::AcceptConfig;
 use crate::domain::gate;
@@ -54,13 +55,13 @@ pub const DECODED_BYTES_MAX: usize = 4 * 1_024 * 1_024;
 const DECODED_SMALL_BYTES_MAX: usize = 1_024 * 1_024;
 /// HTTP/2 windows: what a client may send unread. Small enough that a thousand connections cost
 /// little, large enough for an upload at the speed of a local network.
-pub const STREAM_WINDOW_BYTES: u32 = 256 * 1_024;
+pub const STREAM_WINDOW_BYTES: u32 = 64 * 1_024;
 pub const CONNECTION_WINDOW_BYTES: u32 = 1_024 * 1_024;
 /// Calls in progress on one connection.
 pub const STREAMS_PER_CONNECTION_MAX: u32 = 256;
-/// KiB of uploads that are put together, sounded and stored at once: 64 MiB. The others wait with their bytes
+/// KiB of uploads that are put together, sounded and stored at once: 32 MiB. The others wait with their bytes
 /// where they are, so that memory stays within its budget.
-const FINISHING_KIB_MAX: u32 = 64 * 1_024;
+const FINISHING_KIB_MAX: u32 = 32 * 1_024;
 /// How long an upload that has come waits for its turn at that.
 const FINISHING_WAIT: Duration = Duration::from_secs(120);
 /// How long a batch or an import waits for its turn.
@@ -79,6 +80,7 @@ pub struct Api {
     pub numbers: PhoneRules,
     pub gates: Arc<gate::Rules>,
     accepts: Accepts,
+    heard: Arc<Heard>,
     pub uploads: Uploads,
     pub page_tokens: PageTokens,
     pub wake: Wake,
@@ -118,6 +120,7 @@ impl Api {
             numbers: parts.gates.numbers.clone(),
             gates: parts.gates,
             accepts,
+            heard: Arc::default(),
             uploads: parts.uploads,
             page_tokens: parts.page_tokens,
             wake: parts.wake,

@@ -1,6 +1,7 @@
 //! VoicemailService: convert, call ops, convert back. The streaming calls go through `intake`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use prost::bytes::Bytes;
 use tokio::sync::SemaphorePermit;
@@ -16,7 +17,7 @@ use super::pb::upload_audio_request::Payload as UploadPayload;
 use super::pb::voicemail_service_server::VoicemailService;
 use super::status::refuse_blind_repeat;
 use super::{Answer, Api, Repeat, answer, go_on, pb, to_status};
-use crate::audio::{BYTES_MAX, Judge, Refusal};
+use crate::audio::{BYTES_MAX, Judge};
 use crate::crash;
 use crate::domain::ids::{AudioId, VoicemailId};
 use crate::intake::{
@@ -25,11 +26,13 @@ use crate::intake::{
 use crate::ops::batch::Recipient;
 use crate::ops::error::{OpError, Result, Violation};
 use crate::ops::send_together::ReadySend;
-use crate::ops::send_voicemail::{Accepted, AudioInput, Draft, Judged, time_faults};
+use crate::ops::send_voicemail::{Accepted, AudioInput, Draft, time_faults};
 use crate::ops::{audio, check_recipient, report, voicemails};
 
 /// Audio in one message of CreateVoicemail: 3 MiB, which fits every client's default limit.
 pub const CREATE_BYTES_MAX: u64 = 3 * 1_024 * 1_024;
+/// How soon a stream ends whose caller has nothing more to say.
+const END_COMES_WITHIN: Duration = Duration::from_millis(20);
 /// Chunks of a download that are made ahead of a slow reader.
 const DOWNLOAD_AHEAD: usize = 2;
 
@@ -62,17 +65,16 @@ impl Voicemails {
                 false => Repeat::if_given(&draft.request_id, "SendVoicemail"),
             };
             refuse_blind_repeat(&metadata, repeat)?;
-            let judged = self.0.accepts.judge(&draft).await?;
-            let body = match draft.audio_id {
-                Some(_) => None,
-                None => Some(Body::new(self.0.uploads.admit()?)),
-            };
-            let input = match body {
-                None => {
-                    incoming.end().await?;
-                    stored_audio(judged)?
+            let input = match draft.audio_id {
+                Some(_) => {
+                    self.end_of_named(&mut incoming, &draft).await?;
+                    Finished::NAMED
                 }
-                Some(body) => self.finish_upload(incoming.audio(body).await?).await?,
+                None => {
+                    self.0.accepts.judge(&draft).await?;
+                    let body = Body::new(self.0.uploads.admit()?);
+                    self.finish_upload(incoming.audio(body).await?).await?
+                }
             };
             self.accept(draft, input).await
         };
@@ -101,16 +103,16 @@ impl Voicemails {
                 )]));
             }
         };
-        let judged = self.0.accepts.judge(&draft).await?;
         let input = match draft.audio_id {
-            Some(_) => stored_audio(judged)?,
-            None if given > CREATE_BYTES_MAX && given <= BYTES_MAX => {
-                return Err(OpError::AudioTooLargeForOneMessage {
-                    given: Some(given),
-                    allowed: CREATE_BYTES_MAX,
-                });
-            }
+            Some(_) => Finished::NAMED,
             None => {
+                self.0.accepts.judge(&draft).await?;
+                if given > CREATE_BYTES_MAX && given <= BYTES_MAX {
+                    return Err(OpError::AudioTooLargeForOneMessage {
+                        given: Some(given),
+                        allowed: CREATE_BYTES_MAX,
+                    });
+                }
                 let mut body = Body::new(self.0.uploads.admit()?);
                 let mut judge = Judge::new();
                 judge.push(&request.audio)?;
@@ -123,6 +125,24 @@ impl Voicemails {
             }
         };
         self.accept(draft, input).await
+    }
+
+    /// The end of a stream that names its audio. Who does not end it at once is judged before, so as not to hear only
+    /// in the end what could be said at the beginning; the others are judged where they are stored.
+    async fn end_of_named(
+        &self,
+        incoming: &mut Incoming<'_, pb::SendVoicemailMetadata>,
+        draft: &Draft,
+    ) -> Result<()> {
+        let ended = tokio::time::timeout(END_COMES_WITHIN, incoming.end()).await;
+        if let Ok(Ok(())) = ended {
+            return Ok(());
+        }
+        self.0.accepts.judge(draft).await?;
+        match ended {
+            Ok(wrong) => wrong,
+            Err(_) => incoming.end().await,
+        }
     }
 
     /// A draft, or every bad field at once, those included that depend on today's time.
@@ -147,9 +167,10 @@ impl Voicemails {
     async fn finish_upload(&self, received: Received) -> Result<Finished<'_>> {
         let Received { walked, body } = received;
         let permit = self.0.finishing(body.size()).await?;
+        let heard = self.0.heard.clone();
         let sounded = tokio::task::spawn_blocking(move || {
             let bytes = body.into_bytes()?;
-            walked.check_sound(&bytes)?;
+            heard.check_sound(&walked, &bytes)?;
             Ok::<_, OpError>(AudioInput::New {
                 audio: audio::describe(&walked),
                 bytes,
@@ -262,6 +283,14 @@ struct Finished<'p> {
     _permit: Option<SemaphorePermit<'p>>,
 }
 
+impl Finished<'_> {
+    /// Audio that is stored already.
+    const NAMED: Self = Finished {
+        input: AudioInput::Named,
+        _permit: None,
+    };
+}
+
 /// The messages of a client stream as parts of an upload.
 fn parts<T, M>(
     stream: Streaming<T>,
@@ -301,19 +330,6 @@ pub(super) fn meter(extensions: &tonic::Extensions) -> Option<Arc<Meter>> {
 
 fn arrivals(extensions: &tonic::Extensions) -> Arrivals {
     extensions.get::<Arrivals>().cloned().unwrap_or_default()
-}
-
-/// The audio that `audio_id` names, or that of the voicemail which the request id stands for.
-fn stored_audio<'p>(judged: Judged) -> Result<Finished<'p>> {
-    let stored = |audio| Finished {
-        input: AudioInput::Stored(audio),
-        _permit: None,
-    };
-    match judged {
-        Judged::Fresh(Some(audio)) => Ok(stored(audio)),
-        Judged::Repeat(voicemail) => Ok(stored(voicemail.audio)),
-        Judged::Fresh(None) => Err(Refusal::Missing.into()),
-    }
 }
 
 /// How much of a voicemail is asked for: all of it?

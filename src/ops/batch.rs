@@ -17,7 +17,7 @@ use crate::domain::ids::{AudioId, UseCaseId, VoicemailId};
 use crate::domain::phone::PhoneNumber;
 use crate::domain::time::Time;
 use crate::domain::voicemail::Audio;
-use crate::storage::{KnownRequest, Lock, NewVoicemail, StoredBatch, Tx};
+use crate::storage::{BatchMember, KnownRequest, Lock, NewVoicemail, StoredBatch, Tx};
 
 /// Recipients of one batch.
 pub const RECIPIENTS_MAX: usize = 10_000;
@@ -289,10 +289,15 @@ impl<'a> Part<'a> {
         let workspace = self.accepting.workspace;
         let (numbers, new): (Vec<i32>, Vec<NewVoicemail>) = self.new.drain(..).unzip();
         let stored = tx.insert_voicemails(&new)?;
-        let members: Vec<(i32, VoicemailId)> = numbers
+        let members: Vec<BatchMember> = numbers
             .into_iter()
-            .zip(new.iter().map(|new| new.voicemail.id))
-            .filter(|(_, id)| stored.contains(id))
+            .zip(new.iter().map(|new| &new.voicemail))
+            .filter(|(_, voicemail)| stored.contains(&voicemail.id))
+            .map(|(number, voicemail)| BatchMember {
+                number,
+                voicemail_id: voicemail.id,
+                create_time: voicemail.create_time,
+            })
             .collect();
         if !members.is_empty() {
             tx.insert_batch_members(workspace, &self.batch.id, &members)?;

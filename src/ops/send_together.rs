@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::error::{OpError, Result};
 use super::route::Route;
-use super::send_voicemail::{Accepted, Accepting, AudioInput, Draft, Judged, content, make};
+use super::send_voicemail::{Accepted, Accepting, AudioInput, Draft, content, make};
 use crate::domain::ids::{AudioId, UseCaseId};
 use crate::domain::phone::PhoneNumber;
 use crate::domain::sender::Candidate;
@@ -29,16 +29,13 @@ pub fn judge_together(
     tx: &mut dyn Tx,
     drafts: &[Draft],
     accepting: &Accepting<'_>,
-) -> Result<Vec<Option<Judged>>> {
+) -> Result<Vec<Option<()>>> {
     tx.together();
     let drafts: Vec<&Draft> = drafts.iter().collect();
     let mut group = Group::read(tx, &drafts, accepting, Lock::None)?;
     let mut judged = Vec::with_capacity(drafts.len());
     for draft in drafts {
-        judged.push(match group.place(tx, draft)? {
-            Some(place) => Some(Judged::Fresh(place.named)),
-            None => None,
-        });
+        judged.push(group.place(tx, draft)?.map(drop));
     }
     Ok(judged)
 }
@@ -59,7 +56,10 @@ pub fn accept_together(
             false => group.place(tx, draft)?,
         };
         made.push(match place {
-            Some(Place { sender, .. }) => Some(group.make(draft, &sender, input.audio())?),
+            Some(Place { sender, named }) => match plain(input.choose(named.as_ref()))? {
+                Some(audio) => Some(group.make(draft, &sender, audio)?),
+                None => None,
+            },
             None => None,
         });
     }
@@ -96,8 +96,8 @@ fn store_audios(
     let mut owners = Vec::new();
     for (new, input) in new {
         match input {
-            AudioInput::Stored(audio) => {
-                used.insert(audio.id);
+            AudioInput::Named => {
+                used.insert(new.voicemail.audio.id);
             }
             AudioInput::New { audio, bytes } => {
                 let audio = Audio {

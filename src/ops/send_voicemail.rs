@@ -11,6 +11,7 @@ use super::fingerprint::Fingerprint;
 use super::queue::QueueGauge;
 use super::route::Route;
 use super::times::due_time;
+use crate::audio::Refusal;
 use crate::carrier::Registry;
 use crate::domain::gate;
 use crate::domain::ids::{AudioId, UseCaseId, VoicemailId, WorkspaceId};
@@ -58,30 +59,22 @@ pub struct Accepting<'a> {
     pub expire_after: Duration,
 }
 
-/// What is known before any audio has come.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Judged {
-    /// Go on; the audio that `audio_id` names.
-    Fresh(Option<Audio>),
-    /// The request id is known and all but the audio agrees: its voicemail as it stands.
-    Repeat(Box<Voicemail>),
-}
-
 /// The audio of a call.
 #[derive(Debug)]
 pub enum AudioInput {
-    Stored(Audio),
+    /// What `audio_id` names.
+    Named,
     /// It passed the check; `bytes` are none where nothing is to be stored.
-    New {
-        audio: Audio,
-        bytes: Vec<u8>,
-    },
+    New { audio: Audio, bytes: Vec<u8> },
 }
 
 impl AudioInput {
-    pub fn audio(&self) -> &Audio {
-        match self {
-            AudioInput::Stored(audio) | AudioInput::New { audio, .. } => audio,
+    /// Of the two that there may be, the one of this call.
+    pub(super) fn choose<'a>(&'a self, named: Option<&'a Audio>) -> Result<&'a Audio> {
+        match (self, named) {
+            (AudioInput::New { audio, .. }, _) => Ok(audio),
+            (AudioInput::Named, Some(audio)) => Ok(audio),
+            (AudioInput::Named, None) => Err(Refusal::Missing.into()),
         }
     }
 }
@@ -98,24 +91,19 @@ pub enum Accepted {
 }
 
 /// All that can be judged without audio.
-pub fn judge(tx: &mut dyn Tx, draft: &Draft, accepting: &Accepting<'_>) -> Result<Judged> {
-    if let Some(repeat) = find_repeat(tx, draft, accepting.workspace)? {
-        if let Some(id) = draft.audio_id {
-            let named = tx.find_audio(accepting.workspace, id)?;
-            let same = named.is_some_and(|audio| audio.sha256 == repeat.audio.sha256);
-            if !same {
-                return Err(reused(draft));
-            }
+pub fn judge(tx: &mut dyn Tx, draft: &Draft, accepting: &Accepting<'_>) -> Result<()> {
+    if let Some(known) = find_repeat(tx, draft, accepting.workspace)? {
+        if draft.audio_id.is_some() {
+            same_audio(tx, draft, known, &AudioInput::Named, accepting.workspace)?;
         }
-        return Ok(Judged::Repeat(Box::new(repeat)));
+        return Ok(());
     }
     let now = tx.now()?;
     OpError::unless_empty(draft.time_faults(now))?;
-    let (use_case, audio) = find_named(tx, draft, accepting.workspace, Lock::None)?;
+    let (use_case, _) = find_named(tx, draft, accepting.workspace, Lock::None)?;
     let route = Route::find(tx, use_case, accepting, Lock::None)?;
     choose_sender(tx, draft, &route)?;
-    accepting.queue.check(tx, accepting.workspace)?;
-    Ok(Judged::Fresh(audio))
+    accepting.queue.check(tx, accepting.workspace)
 }
 
 /// Stores the voicemail, or answers with the one that its request id stands for. With
@@ -127,31 +115,29 @@ pub fn accept(
     accepting: &Accepting<'_>,
 ) -> Result<Accepted> {
     if let Some(known) = find_repeat(tx, draft, accepting.workspace)? {
-        return same_audio(draft, known, input);
+        return same_audio(tx, draft, known, input, accepting.workspace);
     }
     let now = tx.now()?;
     OpError::unless_empty(draft.time_faults(now))?;
-    let (use_case, _) = find_named(tx, draft, accepting.workspace, Lock::Present)?;
+    let (use_case, named) = find_named(tx, draft, accepting.workspace, Lock::Present)?;
     let route = Route::find(tx, use_case, accepting, Lock::Present)?;
     let sender = choose_sender(tx, draft, &route)?;
     accepting.queue.check(tx, accepting.workspace)?;
-    let mut voicemail = make(draft, &route, &sender, input.audio(), accepting, now);
+    let audio = input.choose(named.as_ref())?;
+    let mut voicemail = make(draft, &route, &sender, audio, accepting, now);
     if draft.validate_only {
         return Ok(Accepted::Judged(voicemail));
     }
-    voicemail.audio = match input {
-        AudioInput::Stored(audio) => {
-            tx.touch_audio(audio.id)?;
-            audio.clone()
-        }
+    match input {
+        AudioInput::Named => tx.touch_audio(voicemail.audio.id)?,
         AudioInput::New { audio, bytes } => {
             let fresh = Audio {
                 create_time: now,
                 ..audio.clone()
             };
-            tx.put_audio(accepting.workspace, &fresh, bytes)?
+            voicemail.audio = tx.put_audio(accepting.workspace, &fresh, bytes)?;
         }
-    };
+    }
     let new = NewVoicemail {
         voicemail,
         request_hash: content(draft),
@@ -162,7 +148,7 @@ pub fn accept(
     }
     // Another call with this request id was faster by a moment.
     match find_repeat(tx, draft, accepting.workspace)? {
-        Some(known) => same_audio(draft, known, input),
+        Some(known) => same_audio(tx, draft, known, input, accepting.workspace),
         None => Err(OpError::Internal(
             "a voicemail was neither stored nor found".to_owned(),
         )),
@@ -208,10 +194,20 @@ pub(super) fn content(draft: &Draft) -> Vec<u8> {
     .finish()
 }
 
-fn same_audio(draft: &Draft, known: Voicemail, input: &AudioInput) -> Result<Accepted> {
-    match known.audio.sha256 == input.audio().sha256 {
-        true => Ok(Accepted::Known(known)),
-        false => Err(reused(draft)),
+fn same_audio(
+    tx: &mut dyn Tx,
+    draft: &Draft,
+    known: Voicemail,
+    input: &AudioInput,
+    workspace: WorkspaceId,
+) -> Result<Accepted> {
+    let named = match draft.audio_id {
+        Some(id) => tx.find_audio(workspace, id)?,
+        None => None,
+    };
+    match input.choose(named.as_ref()) {
+        Ok(audio) if audio.sha256 == known.audio.sha256 => Ok(Accepted::Known(known)),
+        _ => Err(reused(draft)),
     }
 }
 

@@ -313,6 +313,7 @@ macro_rules! schema {
                 batch_id -> Text,
                 number -> Integer,
                 voicemail_id -> $id,
+                create_time -> $ts,
             }
         }
 

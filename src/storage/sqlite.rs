@@ -5,14 +5,8 @@ use diesel::r2d2::{ConnectionManager, CustomizeConnection, Error as R2d2Error, P
 use diesel::result::Error as DieselError;
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 
-use self::queries::{
-    EndedAttempt, GateCheckRow, HandOverRow, NewAudioRow, NewVoicemailRow, delivery, gates,
-};
 use super::error::{Error, Result};
-use super::prepared::Prepared;
-use super::traits::{Guard, NewAttempt};
 use super::values::Id;
-use crate::domain::delivery::Delivery;
 use crate::domain::time::Time;
 
 pub type Conn = SqliteConnection;
@@ -82,10 +76,13 @@ macro_rules! first_locked {
     }};
 }
 
-/// Equal, or both NULL.
-macro_rules! is_same {
-    ($column:expr, $value:expr) => {
-        diesel::SqliteExpressionMethods::is($column, $value)
+define_sql_function! { fn unlikely(condition: diesel::sql_types::Bool) -> diesel::sql_types::Bool; }
+
+/// A condition that holds for few rows: the way in is its own index, and those few are sorted. The planner would rather walk
+/// through all rows in their order, which is long where few of them are wanted.
+macro_rules! few {
+    ($condition:expr) => {
+        $crate::storage::sqlite::unlikely($condition)
     };
 }
 
@@ -112,6 +109,19 @@ macro_rules! slice_of_create_time {
     };
 }
 
+/// Runs a statement over rows once for each: one that is prepared costs a few microseconds, and no way to a server.
+macro_rules! statements {
+    ($query:ident for $row:pat_param in $rows:expr, $head:literal, $tail:literal, $run:block; $first:ty = $value:expr; $($sql:ty = $more:expr;)+) => {
+        for $row in $rows {
+            let $query = Statement(concat!($head, " VALUES ("))
+                .bind::<$first, _>("", $value)
+                $(.bind::<$sql, _>(", ", $more))+
+                .text(concat!(") ", $tail));
+            $run
+        }
+    };
+}
+
 #[path = "queries/mod.rs"]
 pub mod queries;
 
@@ -120,31 +130,56 @@ pub fn database_now(_: &mut Conn) -> Result<Time> {
     Ok(crate::clock::system_now())
 }
 
-/// What is told to each connection when it is made.
+/// What a connection is for, which is told to it when it is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnAcquire {
     /// Of the process that owns the file.
-    Owner,
+    Read,
+    Write,
     /// Of one that looks at it beside that.
-    Reader,
+    Beside,
 }
+
+/// KiB of pages that a connection keeps. The writer's stay good from one write to the next.
+const READER_KEEPS_KIB: u32 = 8_000;
+const WRITER_KEEPS_KIB: u32 = 32_000;
+/// Pages of the log, 16 MB, after which they are carried over into the file: an audio has some sixty.
+const WAL_PAGES: u32 = 4_000;
+/// Fewer voicemails tell the planner nothing: it would take any index for as good as any other, and keep to that while
+/// the table grows.
+const ROWS_THAT_TELL: i64 = 10_000;
 
 impl CustomizeConnection<SqliteConnection, R2d2Error> for OnAcquire {
     fn on_acquire(&self, conn: &mut SqliteConnection) -> std::result::Result<(), R2d2Error> {
+        self.set_up(conn).map_err(R2d2Error::QueryError)
+    }
+}
+
+impl OnAcquire {
+    fn set_up(self, conn: &mut SqliteConnection) -> QueryResult<()> {
         use diesel::connection::SimpleConnection;
-        if *self == OnAcquire::Reader {
-            let settings = "PRAGMA busy_timeout = 5000; PRAGMA query_only = ON";
-            return conn.batch_execute(settings).map_err(R2d2Error::QueryError);
-        }
+        let keeps_kib = match self {
+            OnAcquire::Read => READER_KEEPS_KIB,
+            OnAcquire::Write => WRITER_KEEPS_KIB,
+            OnAcquire::Beside => {
+                return conn.batch_execute("PRAGMA busy_timeout = 5000; PRAGMA query_only = ON");
+            }
+        };
         // busy_timeout first, because switching to WAL may have to wait. FULL: an answered commit
-        // survives a power cut. The page cache is counted in KiB when negative. `optimize` looks
-        // whether the planner's statistics are out of date, and is quick where they are not.
-        conn.batch_execute(
+        // survives a power cut. The page cache is counted in KiB when negative.
+        conn.batch_execute(&format!(
             "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
-             PRAGMA foreign_keys = ON; PRAGMA cache_size = -8000; \
-             PRAGMA optimize = 0x10002",
-        )
-        .map_err(R2d2Error::QueryError)
+             PRAGMA foreign_keys = ON; PRAGMA cache_size = -{keeps_kib}; PRAGMA wal_autocheckpoint = {WAL_PAGES}"
+        ))?;
+        let last_that_tells = voicemails::table
+            .select(voicemails::id)
+            .offset(ROWS_THAT_TELL - 1);
+        // There may be no table yet.
+        if last_that_tells.first::<Id>(conn).is_ok() {
+            // Looks whether the planner's statistics are out of date, and is quick where they are not.
+            conn.batch_execute("PRAGMA optimize = 0x10002")?;
+        }
+        Ok(())
     }
 }
 
@@ -190,70 +225,4 @@ pub fn commit_error(error: DieselError) -> Error {
 /// A write has the database to itself, so there is nothing to lock.
 pub fn lock_all_until_end(_: &mut Conn, _: Vec<i64>) -> Result<()> {
     Ok(())
-}
-
-// Many rows are written one by one: a statement that is prepared costs a few microseconds, and no way to a server.
-
-/// Those that there were no rows of yet.
-pub fn insert_audios(conn: &mut Conn, rows: &[NewAudioRow<'_>]) -> Result<Vec<Id>> {
-    let mut inserted = Vec::with_capacity(rows.len());
-    for row in rows {
-        let insert = diesel::insert_into(audios::table).values(row);
-        if Prepared(insert.on_conflict_do_nothing()).execute(conn)? == 1 {
-            inserted.push(row.id);
-        }
-    }
-    Ok(inserted)
-}
-
-pub fn insert_audio_bytes(conn: &mut Conn, rows: &[(Id, &[u8])]) -> Result<()> {
-    let insert = |(id, bytes): &(Id, &[u8])| {
-        let row = (audio_bytes::audio_id.eq(*id), audio_bytes::bytes.eq(*bytes));
-        Prepared(diesel::insert_into(audio_bytes::table).values(row)).execute(conn)
-    };
-    each(rows, insert).map(drop)
-}
-
-/// How many no other stood in the way of.
-pub fn insert_voicemails(conn: &mut Conn, rows: &[NewVoicemailRow<'_>]) -> Result<usize> {
-    each(rows, |row| {
-        let insert = diesel::insert_into(voicemails::table).values(row);
-        Prepared(insert.on_conflict_do_nothing()).execute(conn)
-    })
-}
-
-pub fn update_deliveries(conn: &mut Conn, rows: &[(Guard, Delivery)], now: Time) -> Result<usize> {
-    each(rows, |(guard, after)| {
-        delivery::update_delivery(conn, *guard, after, now)
-    })
-}
-
-pub fn insert_hand_overs(conn: &mut Conn, rows: Vec<HandOverRow>) -> Result<()> {
-    each(rows, |row| delivery::insert_hand_over(conn, row)).map(drop)
-}
-
-pub fn insert_attempts(conn: &mut Conn, rows: &[NewAttempt]) -> Result<()> {
-    each(rows, |row| delivery::insert_attempt(conn, row)).map(drop)
-}
-
-pub fn end_attempts(conn: &mut Conn, rows: &[EndedAttempt]) -> Result<()> {
-    let ended =
-        |row: &EndedAttempt| delivery::end_attempt(conn, row.voicemail_id, row.number, &row.end);
-    each(rows, ended).map(drop)
-}
-
-pub fn insert_checks(conn: &mut Conn, rows: Vec<GateCheckRow>) -> Result<()> {
-    each(rows, |row| gates::insert_check(conn, row)).map(drop)
-}
-
-/// How many rows were touched.
-fn each<R>(
-    rows: impl IntoIterator<Item = R>,
-    mut write: impl FnMut(R) -> QueryResult<usize>,
-) -> Result<usize> {
-    let mut touched = 0;
-    for row in rows {
-        touched += write(row)?;
-    }
-    Ok(touched)
 }

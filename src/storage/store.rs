@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use diesel::r2d2::ConnectionManager;
+use diesel::r2d2::{Builder, ConnectionManager, ManageConnection};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
@@ -108,6 +108,8 @@ pub struct StoreOptions {
 
 /// Units of work wait this long for a connection before the caller hears UNAVAILABLE.
 const CONNECTION_WAIT: Duration = Duration::from_secs(5);
+/// A connection to SQLite is made anew after so long, because it is then that statistics are taken and read.
+const SQLITE_LINE_AGE_MAX: Duration = Duration::from_secs(30 * 60);
 /// For a connection of the pool's, be it made first. The pool tries again to make one after half of
 /// it at the latest, so it comes back soon after the database does.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -117,11 +119,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 pub struct Store(Arc<Inner>);
 
 struct Inner {
-    engine: Engine,
+    reading: Lines,
+    writing: Lines,
     clock: Clock,
-    connections: Arc<Semaphore>,
-    /// SQLite has one writer at a time; waiting here is fair and does not hold a thread.
-    writers: Option<Arc<Semaphore>>,
     /// Where other processes may work on the same database.
     bell: Option<Bell>,
     /// When a write was last refused.
@@ -130,6 +130,21 @@ struct Inner {
     _owner: Option<File>,
 }
 
+/// Connections, and a permit for each of them: waiting for one is fair and does not hold a thread.
+#[derive(Clone)]
+struct Lines {
+    engine: Engine,
+    permits: Arc<Semaphore>,
+}
+
+impl Lines {
+    fn new(engine: Engine, count: u32) -> Lines {
+        let permits = Arc::new(Semaphore::new(count as usize));
+        Lines { engine, permits }
+    }
+}
+
+#[derive(Clone)]
 enum Engine {
     Postgres(pg::Pool),
     Sqlite(sqlite::Pool),
@@ -159,7 +174,7 @@ impl Store {
             DatabaseUrl::Postgres(url) => Ok(Store::on_postgres(url, options)),
             DatabaseUrl::Sqlite(path) => {
                 let owner = own_file(path)?;
-                Store::on_sqlite(path, options, Some(owner), sqlite::OnAcquire::Owner)
+                Store::on_sqlite(path, options, Some(owner))
             }
         }
     }
@@ -169,9 +184,7 @@ impl Store {
     pub fn open_beside(options: &StoreOptions) -> Result<Store> {
         match &options.url {
             DatabaseUrl::Postgres(url) => Ok(Store::on_postgres(url, options)),
-            DatabaseUrl::Sqlite(path) if path.exists() => {
-                Store::on_sqlite(path, options, None, sqlite::OnAcquire::Reader)
-            }
+            DatabaseUrl::Sqlite(path) if path.exists() => Store::on_sqlite(path, options, None),
             DatabaseUrl::Sqlite(path) => Err(Error::Unavailable(format!(
                 "there is no database `{}` yet",
                 path.display()
@@ -182,47 +195,45 @@ impl Store {
     fn on_postgres(url: &str, options: &StoreOptions) -> Store {
         let url = pg::with_defaults(url);
         let manager = pg::Manager::new(url.clone(), options.connection_age_max);
-        let pool = diesel::r2d2::Pool::builder()
-            .max_size(options.connections.max(2))
-            .min_idle(Some(1))
-            .connection_timeout(CONNECT_TIMEOUT)
-            .test_on_check_out(false)
-            .max_lifetime(None) // each line knows its own end
-            .build_unchecked(manager);
-        Store::of(Engine::Postgres(pool), options, Some(Bell::new(url)), None)
+        let count = options.connections.max(2);
+        // Each line knows its own end.
+        let pool = pool(count).max_lifetime(None).build_unchecked(manager);
+        let lines = Lines::new(Engine::Postgres(pool), count);
+        Store::of([lines.clone(), lines], options, Some(Bell::new(url)), None)
     }
 
-    fn on_sqlite(
-        path: &Path,
-        options: &StoreOptions,
-        owner: Option<File>,
-        on_acquire: sqlite::OnAcquire,
-    ) -> Result<Store> {
+    /// SQLite has one writer at a time. Here it is one connection too, so that the pages it has read stay good from one
+    /// write to the next: they are dropped wherever another connection has written.
+    fn on_sqlite(path: &Path, options: &StoreOptions, owner: Option<File>) -> Result<Store> {
+        use sqlite::OnAcquire::{Beside, Read, Write};
         let text = path.to_str();
         let text =
             text.ok_or_else(|| Error::Unavailable("the database's path is not UTF-8".to_owned()))?;
-        let pool = diesel::r2d2::Pool::builder()
-            .max_size(options.connections.max(2))
-            .min_idle(Some(1))
-            .connection_timeout(CONNECT_TIMEOUT)
-            .test_on_check_out(false)
-            .connection_customizer(Box::new(on_acquire))
-            .build_unchecked(ConnectionManager::new(text));
-        Ok(Store::of(Engine::Sqlite(pool), options, None, owner))
+        let lines = |count: u32, on_acquire: sqlite::OnAcquire| {
+            let pool = pool(count)
+                .max_lifetime(Some(SQLITE_LINE_AGE_MAX))
+                .connection_customizer(Box::new(on_acquire));
+            let pool = pool.build_unchecked(ConnectionManager::new(text));
+            Lines::new(Engine::Sqlite(pool), count)
+        };
+        let on_read = if owner.is_some() { Read } else { Beside };
+        let both = [
+            lines(options.connections.max(2), on_read),
+            lines(1, if owner.is_some() { Write } else { Beside }),
+        ];
+        Ok(Store::of(both, options, None, owner))
     }
 
     fn of(
-        engine: Engine,
+        [reading, writing]: [Lines; 2],
         options: &StoreOptions,
         bell: Option<Bell>,
         owner: Option<File>,
     ) -> Store {
-        let is_sqlite = matches!(engine, Engine::Sqlite(_));
         Store(Arc::new(Inner {
-            engine,
+            reading,
+            writing,
             clock: options.clock.clone(),
-            connections: Arc::new(Semaphore::new(options.connections.max(2) as usize)),
-            writers: is_sqlite.then(|| Arc::new(Semaphore::new(1))),
             bell,
             refused_at: Mutex::default(),
             _owner: owner,
@@ -232,14 +243,14 @@ impl Store {
     /// Brings the schema up to this program's; safe with many processes starting together.
     pub async fn migrate(&self) -> Result<Vec<String>> {
         self.blocking(
-            move |inner| on_engine!(&inner.engine, engine, pool => engine::queries::migrate(pool)),
+            move |inner| on_engine!(&inner.writing.engine, engine, pool => engine::queries::migrate(pool)),
         )
         .await
     }
 
     /// Refuses a Postgres behind a pooler that lends its sessions out by the transaction.
     pub async fn check_sessions(&self) -> Result<()> {
-        let is_kept = |inner: &Inner| match &inner.engine {
+        let is_kept = |inner: &Inner| match &inner.reading.engine {
             Engine::Postgres(pool) => pg::keeps_sessions(pool),
             Engine::Sqlite(_) => Ok(true),
         };
@@ -252,9 +263,9 @@ impl Store {
     /// Migrations of this program that the database lacks, and those of the database that this
     /// program does not know.
     pub async fn schema_difference(&self) -> Result<SchemaDifference> {
-        let permits = [Some(self.permit(&self.0.connections).await?), None];
-        self.run(permits, move |inner| {
-            on_engine!(&inner.engine, engine, pool => engine::queries::schema_difference(pool))
+        let permit = self.permit(&self.0.reading).await?;
+        self.run(Some(permit), move |inner| {
+            on_engine!(&inner.reading.engine, engine, pool => engine::queries::schema_difference(pool))
         })
             .await
     }
@@ -266,9 +277,9 @@ impl Store {
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
-        let permits = [Some(self.permit(&self.0.connections).await?), None];
-        self.run(permits, move |inner| {
-            on_engine!(&inner.engine, engine, pool => engine::queries::read(pool, &inner.clock, work))
+        let permit = self.permit(&self.0.reading).await?;
+        self.run(Some(permit), move |inner| {
+            on_engine!(&inner.reading.engine, engine, pool => engine::queries::read(pool, &inner.clock, work))
         })
         .await
     }
@@ -280,9 +291,9 @@ impl Store {
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
-        let permits = [Some(self.permit(&self.0.connections).await?), None];
-        self.run(permits, move |inner| {
-            on_engine!(&inner.engine, engine, pool => engine::queries::read_one_moment(pool, &inner.clock, work))
+        let permit = self.permit(&self.0.reading).await?;
+        self.run(Some(permit), move |inner| {
+            on_engine!(&inner.reading.engine, engine, pool => engine::queries::read_one_moment(pool, &inner.clock, work))
         })
         .await
     }
@@ -294,14 +305,10 @@ impl Store {
         T: Send + 'static,
         E: From<Error> + StorageFault + Send + 'static,
     {
-        let writer = match &self.0.writers {
-            Some(writers) => Some(self.permit(writers).await?),
-            None => None,
-        };
-        let permits = [Some(self.permit(&self.0.connections).await?), writer];
+        let permit = self.permit(&self.0.writing).await?;
         let done: std::result::Result<T, E> = self
-            .run(permits, move |inner| {
-                on_engine!(&inner.engine, engine, pool => engine::queries::write(pool, &inner.clock, work))
+            .run(Some(permit), move |inner| {
+                on_engine!(&inner.writing.engine, engine, pool => engine::queries::write(pool, &inner.clock, work))
             })
             .await;
         if done.as_ref().is_err_and(StorageFault::refuses_writes) {
@@ -334,8 +341,8 @@ impl Store {
         self.0.bell.clone()
     }
 
-    async fn permit(&self, semaphore: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit> {
-        let waiting = semaphore.clone().acquire_owned();
+    async fn permit(&self, lines: &Lines) -> Result<OwnedSemaphorePermit> {
+        let waiting = lines.permits.clone().acquire_owned();
         match tokio::time::timeout(CONNECTION_WAIT, waiting).await {
             Ok(Ok(permit)) => Ok(permit),
             Ok(Err(closed)) => Err(Error::Internal(closed.to_string())),
@@ -346,11 +353,11 @@ impl Store {
         }
     }
 
-    /// Runs on a blocking thread. The permits go along, so that a caller who goes away in the
+    /// Runs on a blocking thread. The permit goes along, so that a caller who goes away in the
     /// middle does not let more units run than there are connections.
     async fn run<T, E>(
         &self,
-        permits: [Option<OwnedSemaphorePermit>; 2],
+        permit: Option<OwnedSemaphorePermit>,
         work: impl FnOnce(&Inner) -> std::result::Result<T, E> + Send + 'static,
     ) -> std::result::Result<T, E>
     where
@@ -360,7 +367,7 @@ impl Store {
         let inner = self.0.clone();
         let span = tracing::Span::current();
         let done = tokio::task::spawn_blocking(move || {
-            let _permits = permits;
+            let _permit = permit;
             span.in_scope(|| work(&inner))
         });
         match done.await {
@@ -373,8 +380,17 @@ impl Store {
         &self,
         work: impl FnOnce(&Inner) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        self.run([None, None], work).await
+        self.run(None, work).await
     }
+}
+
+/// A pool of so many connections, which are made when they are needed.
+fn pool<M: ManageConnection>(count: u32) -> Builder<M> {
+    diesel::r2d2::Pool::builder()
+        .max_size(count)
+        .min_idle(Some(1))
+        .connection_timeout(CONNECT_TIMEOUT)
+        .test_on_check_out(false)
 }
 
 /// How a database's schema differs from the one that this program was built with.

@@ -11,7 +11,7 @@ mod together;
 
 use std::time::Duration;
 
-pub use bulk::{BulkStore, KnownRequest, StoredBatch};
+pub use bulk::{BatchMember, BulkStore, KnownRequest, StoredBatch};
 pub use carriers::{CarrierStore, LinkedAudio, NewCallback, UnreadCallback};
 pub use counting::{CountedFilter, CountingStore};
 pub use gates::GateStore;
@@ -313,10 +313,11 @@ pub trait QueueStore {
     fn lanes(&mut self, after: Option<UseCaseId>, limit: i64) -> Result<Vec<Lane>>;
     /// The setups of these lanes; one that can't be read is logged and left out.
     fn setups_of(&mut self, lanes: &[Lane]) -> Result<Vec<Setup>>;
-    /// Waiting voicemails of a use case that are due and have not expired, longest due first. As all rows that are read for
+    /// Waiting voicemails of a use case that are due, not before `from`, and have not expired, longest due first. As all rows that are read for
     /// a claim they are locked for this unit of work, those that another worker has locked are passed
     /// over, and one that can't be read is put off and logged, so that it does not stop the others.
-    fn due_in_lane(&mut self, use_case: UseCaseId, limit: i64) -> Result<Vec<Delivery>>;
+    fn due_in_lane(&mut self, use_case: UseCaseId, from: Time, limit: i64)
+    -> Result<Vec<Delivery>>;
     /// Rows in SENDING whose time has come: their lease is over, or they wait in doubt.
     fn due_rescues(&mut self, limit: i64) -> Result<Vec<Delivery>>;
     /// Rows in SENT whose time has come: to be asked about, or given up.

@@ -40,6 +40,8 @@ pub struct Runner {
     pub chance: Chance,
     /// The order in which use cases have their turns.
     pub(super) round: Mutex<Round>,
+    /// When everything that may be due is looked at next, and not only more of what was.
+    pub(super) next_look: Mutex<Instant>,
     /// Calls that are answered at the same time are recorded together.
     records: Gather<Called, Option<Recorded>>,
     /// The bytes of audio; those of a campaign's are read once for many. `Err`: the database is away.
@@ -88,6 +90,7 @@ impl Runner {
             metrics,
             chance: even_draw,
             round: Mutex::default(),
+            next_look: Mutex::new(Instant::now()),
             failures: Mutex::default(),
         }
     }

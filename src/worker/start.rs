@@ -3,6 +3,8 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::run::{Runner, locked};
 use crate::crash;
 use crate::domain::ids::LeaseToken;
@@ -11,6 +13,11 @@ use crate::ops::Result;
 use crate::ops::deliver::{self, Claimed, Round, Started, Task};
 use crate::ops::error::OpError;
 use crate::storage::Error;
+
+/// Looking at everything that may be due takes at most this part of the time while there is enough to do, ...
+const LOOK_COSTS_ONE_IN: u32 = 5;
+/// ... but nothing is overlooked for longer.
+const LOOK_AGAIN_WITHIN: Duration = Duration::from_secs(2);
 
 impl Runner {
     /// Where no other process can hold a lease, those of an earlier one are over.
@@ -36,6 +43,10 @@ impl Runner {
     pub async fn start_due(&self, room: Room) -> Result<Started> {
         let (delivering, chance) = (self.delivering.clone(), self.chance);
         let mut round = locked(&self.round).clone();
+        let looked_at = Instant::now();
+        if looked_at < *locked(&self.next_look) {
+            round.go_on();
+        }
         let token = LeaseToken::generate();
         // What was begun is known here also where the answer to the commit is lost.
         let begun: Arc<Mutex<Vec<Task>>> = Arc::default();
@@ -75,6 +86,10 @@ impl Runner {
                 });
             }
         };
+        if started.claimed.is_whole {
+            let wait = (looked_at.elapsed() * LOOK_COSTS_ONE_IN).min(LOOK_AGAIN_WITHIN);
+            *locked(&self.next_look) = Instant::now() + wait;
+        }
         self.keep_claim(&started.claimed, round);
         if !started.begun.is_empty() {
             crash::point("claim.committed");

@@ -8,17 +8,18 @@ use tokio::sync::Semaphore;
 use ringless::domain::attempt::Outcome;
 use ringless::domain::breaker::Breaker;
 use ringless::domain::failure::FailureReason;
-use ringless::domain::ids::{UseCaseId, VoicemailId};
+use ringless::domain::ids::{LeaseToken, UseCaseId, VoicemailId};
 use ringless::domain::room::{Kind, Room};
 use ringless::domain::sender::SenderPlan;
 use ringless::domain::status::Status;
 use ringless::domain::telephony::Setup;
 use ringless::domain::use_case::Channel;
-use ringless::ops::deliver::renew;
+use ringless::ops::OpError;
+use ringless::ops::deliver::{Claimed, Round, Task, claim, renew};
 use ringless::ops::setups::{self, SetupChange};
 use ringless::ops::use_cases::{self, NewUseCase};
 use ringless::ops::voicemails;
-use ringless::storage::Lock;
+use ringless::storage::{Lock, Tx};
 use ringless::worker::Housekeeping;
 
 use crate::support::Engine;
@@ -27,6 +28,8 @@ use crate::support::scripted::{ASKABLE, NEITHER, Scripted};
 
 crate::on_both_databases!(
     a_batch_in_one_use_case_leaves_every_other_its_turn,
+    a_claim_that_goes_on_takes_more_of_what_was_left,
+    a_claim_that_goes_on_passes_over_what_was_paused,
     a_pace_holds_over_all_workers_and_is_smooth,
     a_bound_of_calls_under_way_holds_over_all_workers,
     a_setup_takes_no_more_than_its_share_of_a_worker,
@@ -97,6 +100,68 @@ pub async fn resume(scene: &Scene) -> Setup {
     let resume =
         move |tx: &mut dyn ringless::storage::Tx| setups::resume(tx, WORKSPACE, setup, &registry);
     scene.test.store.write(resume).await.unwrap()
+}
+
+/// A claim of up to three of a setup; `goes_on`: after an earlier one.
+async fn claim_three(scene: &Scene, mut round: Round, goes_on: bool) -> (Claimed, Round) {
+    if goes_on {
+        round.go_on();
+    }
+    let delivering = scene.runner().delivering.clone();
+    let claimed = scene.test.store.write(move |tx| {
+        let (room, token) = (Room::new(4), LeaseToken::generate());
+        let claimed = claim(tx, &delivering, &mut round, room, token)?;
+        Ok::<_, OpError>((claimed, round))
+    });
+    claimed.await.unwrap()
+}
+
+fn ids(claimed: &Claimed) -> Vec<VoicemailId> {
+    let id = |task: &Task| task.delivery.voicemail_id;
+    claimed.tasks.iter().map(id).collect()
+}
+
+async fn a_claim_that_goes_on_takes_more_of_what_was_left(engine: Engine) {
+    let scene = Scene::new(engine, Scripted::new(NEITHER, [])).await;
+    let other = another_use_case(&scene).await;
+    let mut waiting = Vec::new();
+    for _ in 0..8 {
+        waiting.push(scene.accept("+12125550100").await);
+        scene.advance_seconds(1);
+    }
+    let (first, round) = claim_three(&scene, Round::default(), false).await;
+    assert_eq!((ids(&first), first.is_whole), (waiting[..3].to_vec(), true));
+    // What came elsewhere meanwhile is not looked at, ...
+    let elsewhere = accept_in(&scene, other, "+12125550101").await;
+    let (second, round) = claim_three(&scene, round, true).await;
+    assert_eq!(
+        (ids(&second), second.is_whole),
+        (waiting[3..6].to_vec(), false)
+    );
+    let (third, round) = claim_three(&scene, round, true).await;
+    assert_eq!(
+        (ids(&third), third.is_whole),
+        (waiting[6..].to_vec(), false)
+    );
+    // ... until nothing is left.
+    let (last, round) = claim_three(&scene, round, true).await;
+    assert_eq!((ids(&last), last.is_whole), (vec![elsewhere], true));
+    let (none, _) = claim_three(&scene, round, true).await;
+    assert!(none.is_empty() && none.is_whole);
+}
+
+async fn a_claim_that_goes_on_passes_over_what_was_paused(engine: Engine) {
+    let scene = Scene::new(engine, Scripted::new(NEITHER, [])).await;
+    for _ in 0..5 {
+        scene.accept("+12125550100").await;
+    }
+    let (first, round) = claim_three(&scene, Round::default(), false).await;
+    assert_eq!(first.tasks.len(), 3);
+    let id = scene.use_case_id;
+    let pause = move |tx: &mut dyn Tx| use_cases::pause(tx, WORKSPACE, id, "");
+    scene.test.store.write(pause).await.unwrap();
+    let (none, _) = claim_three(&scene, round, true).await;
+    assert!(none.is_empty() && none.is_whole);
 }
 
 async fn a_batch_in_one_use_case_leaves_every_other_its_turn(engine: Engine) {

@@ -16,6 +16,7 @@ crate::on_both_databases!(
     every_accepted_fixture_is_accepted,
     ten_seconds_sixty_seconds_and_eight_mebibytes_are_the_borders,
     messages_out_of_order_are_refused,
+    who_names_audio_and_goes_on_is_told_at_once_what_is_wrong,
     a_chunk_is_held_to_one_mebibyte,
     one_upload_too_many_is_refused_at_its_metadata,
     audio_larger_than_the_memory_budget_goes_through_the_spool,
@@ -237,6 +238,36 @@ async fn messages_out_of_order_are_refused(engine: Engine) {
         "STREAM_ORDER"
     );
     assert!(app.send(stored, &[]).await.is_ok());
+}
+
+/// The rest of the stream never comes, and is not waited for.
+async fn who_names_audio_and_goes_on_is_told_at_once_what_is_wrong(engine: Engine) {
+    use tokio_stream::StreamExt;
+    let app = TestApp::start_api(engine).await;
+    let unknown = uuid::Uuid::now_v7().to_string();
+    let stored = pb::SendVoicemailMetadata {
+        audio_id: app.sample_audio_id().await,
+        ..app.metadata()
+    };
+    let cases = [
+        pb::SendVoicemailMetadata {
+            audio_id: unknown.clone(),
+            ..app.metadata()
+        },
+        pb::SendVoicemailMetadata {
+            use_case_id: unknown,
+            ..stored
+        },
+    ];
+    for (metadata, wanted) in cases
+        .into_iter()
+        .zip(["AUDIO_NOT_FOUND", "USE_CASE_NOT_FOUND"])
+    {
+        let first = messages(metadata, &[]).into_iter().take(1);
+        let open = tokio_stream::iter(first).chain(tokio_stream::pending());
+        let refused = app.voicemails().send_voicemail(open).await.unwrap_err();
+        assert_eq!(reason(&refused), wanted);
+    }
 }
 
 async fn a_chunk_is_held_to_one_mebibyte(engine: Engine) {

@@ -58,8 +58,8 @@ fn fill(test: &TestStore) {
                SELECT 1, 'ward', 'w' || (n % 500), {t}, {voicemail} FROM {all};
              INSERT INTO batches (workspace_id, batch_id, content_hash, use_case_id, audio_id, recipient_count, create_time)
                SELECT 1, 'b' || n, {hash}, {case}, {audio1}, 1000, {t0} FROM {fifty};
-             INSERT INTO batch_members (workspace_id, batch_id, number, voicemail_id)
-               SELECT 1, 'b' || (n / 1000), n % 1000, {voicemail} FROM {all};",
+             INSERT INTO batch_members (workspace_id, batch_id, number, voicemail_id, create_time)
+               SELECT 1, 'b' || (n / 1000), n % 1000, {voicemail}, {t} FROM {all};",
             setup = id(1, "n"),
             case = id(2, "n"),
             setup_of_case = id(1, "n % 25"),
@@ -197,7 +197,7 @@ async fn every_filter_has_its_index(engine: Engine) {
             },
         ),
         (
-            "batch_members_",
+            "batch_members_by_create_time",
             VoicemailFilter {
                 batch_id: Some("b7".to_owned()),
                 ..none()
@@ -248,7 +248,6 @@ fn sqlite_name(index: &str) -> &str {
     match index {
         "voicemails_workspace_id_request_id_key" => "sqlite_autoindex_voicemails_2",
         "voicemail_labels_pkey" => "voicemail_labels USING PRIMARY KEY",
-        "batch_members_" => "batch_members USING PRIMARY KEY",
         other => other,
     }
 }
@@ -324,7 +323,9 @@ async fn the_queue_is_read_from_its_index(engine: Engine) {
     let lanes = test.write(|tx| tx.lanes(None, 3)).await;
     let lanes: Vec<_> = lanes.iter().map(|lane| lane.use_case_id.uuid()).collect();
     assert_eq!(lanes, [id(2, 0), id(2, 1), id(2, 2)]);
-    let due = test.write(move |tx| tx.due_in_lane(use_case, 20)).await;
+    let due = test
+        .write(move |tx| tx.due_in_lane(use_case, Time::EPOCH, 20))
+        .await;
     let times: Vec<_> = due.iter().map(|row| row.next_time).collect();
     assert_eq!(due.len(), 20);
     assert!(times.is_sorted(), "{times:?}");
@@ -364,7 +365,9 @@ async fn what_is_scheduled_costs_the_due_ones_nothing(engine: Engine) {
         });
         assert!(entered, "{condition} does not bound the index in\n{plan}");
     }
-    let due = test.write(move |tx| tx.due_in_lane(use_case, 100)).await;
+    let due = test
+        .write(move |tx| tx.due_in_lane(use_case, Time::EPOCH, 100))
+        .await;
     assert_eq!(
         due.len(),
         1,

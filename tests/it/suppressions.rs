@@ -186,7 +186,9 @@ async fn the_same_added_at_once_is_one(engine: Engine) {
 async fn accept_many(scene: &Scene, recipient: &str, count: usize) -> Vec<VoicemailId> {
     let first = scene.accept(recipient).await;
     let audio = scene.get(first).await.audio;
-    let (registry, draft) = (scene.registry.clone(), scene.draft(recipient));
+    let registry = scene.registry.clone();
+    let mut draft = scene.draft(recipient);
+    draft.audio_id = Some(audio.id);
     let (queue, gates) = (QueueGauge::new(10_000), scene.gates.clone());
     let mut ids = vec![first];
     let more = scene
@@ -200,12 +202,13 @@ async fn accept_many(scene: &Scene, recipient: &str, count: usize) -> Vec<Voicem
                 queue: &queue,
                 expire_after: Duration::from_secs(3_600),
             };
-            let input = AudioInput::Stored(audio);
             (1..count)
-                .map(|_| match accept(tx, &draft, &input, &accepting)? {
-                    Accepted::New(voicemail) => Ok(voicemail.id),
-                    other => panic!("{other:?}"),
-                })
+                .map(
+                    |_| match accept(tx, &draft, &AudioInput::Named, &accepting)? {
+                        Accepted::New(voicemail) => Ok(voicemail.id),
+                        other => panic!("{other:?}"),
+                    },
+                )
                 .collect::<Result<Vec<_>, OpError>>()
         })
         .await

@@ -8,7 +8,7 @@ use ringless::domain::room::Room;
 use ringless::domain::status::Status;
 use ringless::ops::deliver::{Called, Delivering, NextMove, Started, record_together};
 use ringless::ops::send_together::{ReadySend, accept_together, judge_together};
-use ringless::ops::send_voicemail::{Accepted, AudioInput, Draft, Judged};
+use ringless::ops::send_voicemail::{Accepted, AudioInput, Draft};
 use ringless::storage::Tx;
 
 use crate::support::Engine;
@@ -19,6 +19,7 @@ crate::on_both_databases!(
     sends_that_are_plain_are_stored_and_all_others_are_left,
     a_group_is_judged_as_each_alone,
     the_same_new_audio_of_several_is_stored_once,
+    audio_that_is_named_is_used_as_it_is_stored,
     a_full_queue_takes_no_more_of_a_group_than_fit,
     senders_take_turns_and_a_recipient_keeps_its_own_within_a_group,
     calls_are_recorded_together_but_for_one_that_is_lost,
@@ -113,9 +114,42 @@ async fn a_group_is_judged_as_each_alone(engine: Engine) {
     let drafts = drafts(&scene);
     let judged = scene.accepting(move |tx, accepting| judge_together(tx, &drafts, accepting));
     let judged = judged.await.unwrap();
-    let fresh = |judged: &Option<Judged>| matches!(judged, Some(Judged::Fresh(None)));
-    let found: Vec<bool> = judged.iter().map(fresh).collect();
+    let found: Vec<bool> = judged.iter().map(Option::is_some).collect();
     assert_eq!(found, [true, false, false, false, false, true]);
+}
+
+async fn audio_that_is_named_is_used_as_it_is_stored(engine: Engine) {
+    let scene = simple(engine).await;
+    let first = scene.accept("+12125550100").await;
+    let audio = scene.get(first).await.audio;
+    let naming = |id: AudioId| ReadySend {
+        draft: Draft {
+            audio_id: Some(id),
+            ..scene.draft("+12125550100")
+        },
+        input: AudioInput::Named,
+    };
+    let nameless = ReadySend {
+        draft: scene.draft("+12125550100"),
+        input: AudioInput::Named,
+    };
+    let sends = vec![
+        naming(audio.id),
+        naming(AudioId::generate()),
+        nameless,
+        send(scene.draft("+12125550100"), 7),
+        naming(audio.id),
+    ];
+    let answers = accept_all(&scene, sends).await;
+    assert_eq!(stored(&answers), [true, false, false, true, true]);
+    for answer in [&answers[0], &answers[4]] {
+        let Some(Accepted::New(voicemail)) = answer else {
+            panic!("{answer:?}");
+        };
+        assert_eq!(voicemail.audio, audio);
+        assert_eq!(scene.get(voicemail.id).await, *voicemail);
+    }
+    assert_eq!(scene.test.database.count("SELECT count(*) FROM audios"), 2);
 }
 
 async fn the_same_new_audio_of_several_is_stored_once(engine: Engine) {

@@ -22,7 +22,7 @@ pub async fn run(pace: Pace) -> anyhow::Result<Vec<Row>> {
 
 async fn on(engine: Engine, pace: Pace) -> anyhow::Result<Row> {
     let waiting = pace.choose(50_000, 1_000_000);
-    let rounds = pace.choose(1, 3);
+    let rounds = pace.choose(1, 2);
     println!("P4: writing {waiting} that wait to {}", engine.as_str());
     let long = Queue::filled(engine, waiting).await?;
     let mut handed_over = 0;

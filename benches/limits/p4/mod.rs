@@ -42,7 +42,7 @@ struct Figures {
 async fn drained(pace: Pace) -> anyhow::Result<Vec<Row>> {
     let count = pace.choose(20_000, 200_000);
     // Where a queue takes longer, its rate until then counts.
-    let most = Duration::from_secs(pace.choose(6, 40));
+    let most = Duration::from_secs(pace.choose(6, 12));
     let rounds = pace.choose(1, 2);
     let [mut on_postgres, mut on_sqlite, mut beside] = <[Figures; 3]>::default();
     for round in 1..=rounds {

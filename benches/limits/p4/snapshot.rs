@@ -27,8 +27,8 @@ pub async fn run(pace: Pace) -> anyhow::Result<Vec<Row>> {
     let queue = Queue::new(Engine::Postgres).await?;
     let mut feed = Feed::start(&queue).await?;
     // Until the feed knows the rate, and all is warm.
-    feed.rate_for(minute / 4).await?;
-    let without = feed.rate_for(minute).await?;
+    feed.rate_for(minute / 6).await?;
+    let without = feed.rate_for(minute / 2).await?;
     let mut snapshot = queue.database.connect()?;
     snapshot.run("BEGIN ISOLATION LEVEL REPEATABLE READ")?;
     snapshot.run("SELECT FROM setups")?;

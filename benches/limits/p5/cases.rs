@@ -11,6 +11,9 @@ const START: i64 = 1_790_812_800;
 const HOUR: i64 = 3_600;
 const DAY: i64 = 24 * HOUR;
 
+/// The filter whose statement reads another table first.
+const BATCH: &str = "batch";
+
 type Fields = Box<dyn Fn(&mut pb::ListVoicemailsRequest)>;
 
 /// A filter: its fields of the request, and the condition in SQL.
@@ -25,7 +28,27 @@ pub struct List {
     pub name: String,
     pub request: pb::ListVoicemailsRequest,
     pub condition: String,
+    pub source: Source,
 }
+
+/// Where a statement reads voicemails in their order: a table, and its columns of the order.
+#[derive(Debug, Clone, Copy)]
+pub struct Source {
+    pub table: &'static str,
+    pub create_time: &'static str,
+    pub id: &'static str,
+}
+
+const VOICEMAILS: Source = Source {
+    table: "voicemails",
+    create_time: "voicemails.create_time",
+    id: "voicemails.id",
+};
+const BATCH_MEMBERS: Source = Source {
+    table: "batch_members JOIN voicemails ON voicemails.id = voicemail_id",
+    create_time: "batch_members.create_time",
+    id: "batch_members.voicemail_id",
+};
 
 /// Filters of which the useful pairs are listed too.
 const PAIRS: [(&str, &str); 7] = [
@@ -44,6 +67,7 @@ pub fn lists(set: &Set) -> Vec<List> {
         name: "no filter".to_owned(),
         request: pb::ListVoicemailsRequest::default(),
         condition: "true".to_owned(),
+        source: VOICEMAILS,
     }];
     lists.extend(filters.iter().map(|filter| filter.list(None)));
     let named = |name: &str| filters.iter().find(|filter| filter.name == name);
@@ -62,6 +86,10 @@ impl Filter {
             name: self.name.to_owned(),
             request: pb::ListVoicemailsRequest::default(),
             condition: self.condition.clone(),
+            source: match self.name {
+                BATCH => BATCH_MEMBERS,
+                _ => VOICEMAILS,
+            },
         };
         (self.fields)(&mut list.request);
         if let Some(other) = other {
@@ -110,8 +138,8 @@ fn filters(set: &Set) -> Vec<Filter> {
             Box::new(|r| { r.labels.insert("ward".to_owned(), "w7".to_owned()); }),
         ),
         filter(
-            "batch",
-            "voicemails.id IN (SELECT voicemail_id FROM batch_members WHERE workspace_id = 1 AND batch_id = 'batch-0')".to_owned(),
+            BATCH,
+            "batch_members.workspace_id = 1 AND batch_id = 'batch-0'".to_owned(),
             Box::new(|r| r.batch_id = "batch-0".to_owned()),
         ),
         filter("create time", within("voicemails.create_time", one_day.0, one_day.1), Box::new(move |r| {

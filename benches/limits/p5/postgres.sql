@@ -49,6 +49,7 @@ INSERT INTO voicemails (id, workspace_id, use_case_id, setup_id, sender_id, send
     ) AS told;
 INSERT INTO voicemail_labels (workspace_id, key, value, create_time, voicemail_id)
     SELECT 1, 'ward', labels::json ->> 'ward', create_time, id FROM voicemails WHERE labels <> '{}';
-INSERT INTO batch_members (workspace_id, batch_id, number, voicemail_id)
-    SELECT 1, 'batch-' || (n / 10000), n % 10000, ('00000005-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid
+INSERT INTO batch_members (workspace_id, batch_id, number, voicemail_id, create_time)
+    SELECT 1, 'batch-' || (n / 10000), n % 10000, ('00000005-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid,
+        timestamptz '2026-10-01T00:00:00Z' + n * (2592000000000 / {size}) * interval '1 microsecond'
     FROM generate_series(0::bigint, {size} - 1) AS numbers (n) WHERE n / 10000 % 10 = 0;

@@ -48,6 +48,7 @@ INSERT INTO voicemails (id, workspace_id, use_case_id, setup_id, sender_id, send
     ) AS told;
 INSERT INTO voicemail_labels (workspace_id, key, value, create_time, voicemail_id)
     SELECT 1, 'ward', labels ->> 'ward', create_time, id FROM voicemails WHERE labels <> '{}';
-INSERT INTO batch_members (workspace_id, batch_id, number, voicemail_id)
-    SELECT 1, 'batch-' || (n / 10000), n % 10000, unhex(printf('00000005000070008000%012x', n))
+INSERT INTO batch_members (workspace_id, batch_id, number, voicemail_id, create_time)
+    SELECT 1, 'batch-' || (n / 10000), n % 10000, unhex(printf('00000005000070008000%012x', n)),
+        1790812800000000 + n * (2592000000000 / {size})
     FROM (WITH RECURSIVE numbers (n) AS (VALUES (0) UNION ALL SELECT n + 1 FROM numbers WHERE n + 1 <= {size} - 1) SELECT n FROM numbers) WHERE n / 10000 % 10 = 0;

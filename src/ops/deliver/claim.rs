@@ -10,8 +10,9 @@ use crate::domain::ids::{LeaseToken, SetupId, UseCaseId};
 use crate::domain::room::{Kind, Room};
 use crate::domain::time::Time;
 use crate::domain::turns::{Lane, Turns};
+use crate::domain::use_case::UseCase;
 use crate::ops::error::{OpError, Result};
-use crate::storage::{Guard, Tx};
+use crate::storage::{Guard, Lock, Tx};
 
 /// A row that this worker holds until its lease ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,8 +27,20 @@ pub struct Round {
     turns: Turns,
     /// Where a queue of more than [`LANES_MAX`] lanes is read on.
     after: Option<UseCaseId>,
+    /// Lanes that had more when the last claim ended, each from where that left off.
+    more: Vec<Lane>,
+    goes_on: bool,
     /// Counts the claims: where there is little room, each kind is the first in every third one.
     claims: usize,
+}
+
+impl Round {
+    /// The next claim takes more of what the last one left, and looks at nothing else; where nothing was left, it is as
+    /// any other. To look at everything costs Postgres more the more rows have left the queue which it can't clear away
+    /// yet, because another connection holds an old snapshot.
+    pub fn go_on(&mut self) {
+        self.goes_on = true;
+    }
 }
 
 /// What a claim did.
@@ -40,6 +53,8 @@ pub struct Claimed {
     pub now: Option<Time>,
     /// When there is more to do, as far as is known.
     pub next: Option<Time>,
+    /// Was everything looked at?
+    pub is_whole: bool,
 }
 
 impl Claimed {
@@ -74,13 +89,18 @@ pub fn claim(
         now: Some(now),
         ..Claimed::default()
     };
-    for mut delivery in tx.expired(EXPIRED_AT_ONCE)? {
-        let guard = Guard::of(&delivery);
-        delivery.expire(now).map_err(refused)?;
-        tx.save_delivery(guard, &delivery)?;
-        claimed.ended.push(delivery);
+    let left = Due {
+        lanes: std::mem::take(&mut round.more),
+        is_fresh: false,
+    };
+    if std::mem::take(&mut round.goes_on) && !left.lanes.is_empty() {
+        serve(tx, delivering, round, left, &mut room, token, &mut claimed)?;
+        if !claimed.is_empty() {
+            return Ok(claimed);
+        }
     }
-    claimed.look_at(tx.next_expiry()?);
+    claimed.is_whole = true;
+    expiries(tx, &mut claimed)?;
     round.claims = round.claims.wrapping_add(1);
     for step in 0..KINDS.len() {
         match KINDS[(round.claims + step) % KINDS.len()] {
@@ -90,6 +110,28 @@ pub fn claim(
         }
     }
     Ok(claimed)
+}
+
+/// Ends what was not sent in time.
+fn expiries(tx: &mut dyn Tx, claimed: &mut Claimed) -> Result<()> {
+    let now = tx.now()?;
+    let next = tx.next_expiry()?;
+    if !is_due(next, now) {
+        claimed.look_at(next);
+        return Ok(());
+    }
+    for mut delivery in tx.expired(EXPIRED_AT_ONCE)? {
+        let guard = Guard::of(&delivery);
+        delivery.expire(now).map_err(refused)?;
+        tx.save_delivery(guard, &delivery)?;
+        claimed.ended.push(delivery);
+    }
+    claimed.look_at(tx.next_expiry()?);
+    Ok(())
+}
+
+fn is_due(time: Option<Time>, now: Time) -> bool {
+    time.is_some_and(|time| time <= now)
 }
 
 /// Rows in SENDING that nobody holds, as far as there is room. Where there is none, the end of
@@ -105,7 +147,13 @@ fn rescues(
     if free == 0 {
         return Ok(());
     }
-    let lease_end = tx.now()?.plus(delivering.lease);
+    let now = tx.now()?;
+    let next = tx.next_rescue()?;
+    if !is_due(next, now) {
+        claimed.look_at(next);
+        return Ok(());
+    }
+    let lease_end = now.plus(delivering.lease);
     for mut delivery in tx.due_rescues(limit(free))? {
         let guard = Guard::of(&delivery);
         delivery.lease(token, lease_end);
@@ -134,6 +182,11 @@ fn questions(
         return Ok(());
     }
     let now = tx.now()?;
+    let next = tx.next_question()?;
+    if !is_due(next, now) {
+        claimed.look_at(next);
+        return Ok(());
+    }
     let context = Context {
         rules: &delivering.rules,
         now,
@@ -181,31 +234,65 @@ fn waiting(
     round.after = lanes.last().filter(|_| is_cut).map(|lane| lane.use_case_id);
     round.turns.keep(&lanes);
     let open = lanes.into_iter().filter(|lane| !lane.is_paused);
-    let (mut due, later): (Vec<Lane>, Vec<Lane>) = open.partition(|lane| lane.next_time <= now);
-    if due.is_empty() {
-        claimed.look_at(later.iter().map(|lane| lane.next_time).min());
-        return Ok(());
+    let (due, later): (Vec<Lane>, Vec<Lane>) = open.partition(|lane| lane.next_time <= now);
+    claimed.look_at(later.iter().map(|lane| lane.next_time).min());
+    match due.is_empty() {
+        true => Ok(()),
+        false => {
+            let due = Due {
+                lanes: due,
+                is_fresh: true,
+            };
+            serve(tx, delivering, round, due, room, token, claimed)
+        }
     }
+}
+
+/// Lanes in which something is due.
+struct Due {
+    lanes: Vec<Lane>,
+    /// Read in this unit of work.
+    is_fresh: bool,
+}
+
+/// Gives lanes their turns.
+fn serve(
+    tx: &mut dyn Tx,
+    delivering: &Delivering,
+    round: &mut Round,
+    due: Due,
+    room: &mut Room,
+    token: LeaseToken,
+    claimed: &mut Claimed,
+) -> Result<()> {
+    let Due {
+        lanes: mut due,
+        is_fresh,
+    } = due;
     let mut allowances = allowances(tx, delivering, &due, claimed)?;
     due.retain(|lane| allowances.contains_key(&lane.setup_id));
-    let mut tries = 0;
+    let (mut tries, mut left) = (0, Vec::new());
     while room.free() > 0
         && let Some(at) = round.turns.next(&due)
     {
         if tries == TRIES_MAX {
-            claimed.look_at(Some(now));
+            claimed.look_at(claimed.now);
             break;
         }
         tries += 1;
-        let lane = due[at];
+        if !is_fresh && !may_send(tx, &due[at])? {
+            due.swap_remove(at);
+            continue;
+        }
         let share = (room.free() / due.len()).max(1);
+        let lane = &mut due[at];
         let asked = match allowances.get_mut(&lane.setup_id) {
             Some(allowance) => allowance.grant(tx, share, room.free_for(lane.setup_id))?,
             None => 0,
         };
         let taken = match asked {
             0 => 0,
-            asked => take(tx, delivering, &lane, asked, token, claimed)?,
+            asked => take(tx, delivering, lane, asked, token, claimed)?,
         };
         if let Some(allowance) = allowances.get_mut(&lane.setup_id) {
             allowance.used(taken);
@@ -215,9 +302,12 @@ fn waiting(
         }
         match asked {
             // Its setup can have no more, so none of its lanes can.
-            0 => due.retain(|other| other.setup_id != lane.setup_id),
+            0 => {
+                let full = lane.setup_id;
+                left.extend(due.extract_if(.., |other| other.setup_id == full));
+            }
             _ => {
-                round.turns.served(&lane);
+                round.turns.served(lane);
                 if taken < asked {
                     due.swap_remove(at);
                 }
@@ -228,7 +318,8 @@ fn waiting(
         allowance.save(tx, *setup)?;
         claimed.look_at(allowance.look_again());
     }
-    claimed.look_at(later.iter().map(|lane| lane.next_time).min());
+    left.extend(due);
+    round.more = left;
     Ok(())
 }
 
@@ -256,18 +347,32 @@ fn allowances(
     Ok(allowances)
 }
 
+/// May the use case of a lane that was read some time ago still send?
+fn may_send(tx: &mut dyn Tx, lane: &Lane) -> Result<bool> {
+    let now = tx.now()?;
+    let use_case = tx.find_use_case(lane.workspace_id, lane.use_case_id, Lock::None)?;
+    let waits = |use_case: &UseCase| {
+        use_case.why_waiting().is_some()
+            || use_case.senders_full_until.is_some_and(|until| until > now)
+    };
+    Ok(use_case.is_some_and(|use_case| !waits(&use_case)))
+}
+
 /// Claims up to `wanted` of a lane; says how many there were.
 fn take(
     tx: &mut dyn Tx,
     delivering: &Delivering,
-    lane: &Lane,
+    lane: &mut Lane,
     wanted: usize,
     token: LeaseToken,
     claimed: &mut Claimed,
 ) -> Result<usize> {
     let now = tx.now()?;
-    let rows = tx.due_in_lane(lane.use_case_id, limit(wanted))?;
+    let rows = tx.due_in_lane(lane.use_case_id, lane.from, limit(wanted))?;
     let taken = rows.len();
+    if let Some(last) = rows.last().and_then(|row| row.next_time) {
+        lane.from = last;
+    }
     for mut delivery in rows {
         let guard = Guard::of(&delivery);
         delivery

@@ -9,6 +9,7 @@ use diesel::sql_types::{Binary, Integer};
 
 use super::super::{audio_bytes, audios, voicemails};
 use super::Session;
+use super::many::{insert_audio_bytes, insert_audios};
 use super::rows::AudioRow;
 use crate::domain::ids::{AudioId, WorkspaceId};
 use crate::domain::time::Time;
@@ -157,7 +158,7 @@ impl Session<'_> {
             .values()
             .map(|(audio, _)| NewAudioRow::of(workspace, audio));
         let rows = rows.collect::<Result<Vec<_>>>()?;
-        let inserted = super::super::insert_audios(self.settled()?, &rows)?;
+        let inserted = insert_audios(self.settled()?, &rows)?;
         let stored = match inserted.len() == rows.len() {
             true => fresh
                 .values()
@@ -171,14 +172,12 @@ impl Session<'_> {
             .map(|(audio, bytes)| (Id::from(audio.id), *bytes))
             .filter(|(id, _)| inserted.contains(id))
             .collect();
-        super::super::insert_audio_bytes(self.settled()?, &bytes)?;
+        insert_audio_bytes(self.settled()?, &bytes)?;
         Ok(stored)
     }
 }
 
 /// Audio as it is stored first.
-#[derive(Insertable)]
-#[diesel(table_name = audios)]
 pub struct NewAudioRow<'a> {
     pub id: Id,
     pub workspace_id: i64,

@@ -11,6 +11,7 @@ use super::super::{
 };
 use super::Session;
 use super::lists::{filtered, page};
+use super::many::insert_voicemails;
 use super::rows::to_json;
 use crate::domain::ids::{UseCaseId, VoicemailId, WorkspaceId};
 use crate::domain::phone::PhoneNumber;
@@ -19,7 +20,7 @@ use crate::domain::time::Time;
 use crate::storage::prepared::Prepared;
 use crate::storage::values::{Id, Ts};
 use crate::storage::{
-    BulkStore, Error, KnownRequest, Lock, NewVoicemail, Page, Result, StoredBatch, Tx,
+    BatchMember, BulkStore, Error, KnownRequest, Lock, NewVoicemail, Page, Result, StoredBatch, Tx,
     VoicemailFilter,
 };
 
@@ -36,8 +37,6 @@ struct BatchRow {
 }
 
 /// A voicemail as it is stored first.
-#[derive(Insertable)]
-#[diesel(table_name = voicemails, treat_none_as_default_value = false)]
 pub struct NewVoicemailRow<'v> {
     pub id: Id,
     pub workspace_id: i64,
@@ -171,14 +170,15 @@ impl BulkStore for Session<'_> {
         &mut self,
         workspace: WorkspaceId,
         batch_id: &str,
-        members: &[(i32, VoicemailId)],
+        members: &[BatchMember],
     ) -> Result<()> {
-        let row = |(number, id): &(i32, VoicemailId)| {
+        let row = |member: &BatchMember| {
             (
                 batch_members::workspace_id.eq(workspace.0),
                 batch_members::batch_id.eq(batch_id),
-                batch_members::number.eq(*number),
-                batch_members::voicemail_id.eq(Id::from(*id)),
+                batch_members::number.eq(member.number),
+                batch_members::voicemail_id.eq(Id::from(member.voicemail_id)),
+                batch_members::create_time.eq(Ts(member.create_time)),
             )
         };
         let rows: Vec<_> = members.iter().map(row).collect();
@@ -261,7 +261,7 @@ impl BulkStore for Session<'_> {
         ordered.sort_by(|a, b| a.voicemail.request_id.cmp(&b.voicemail.request_id));
         let rows = ordered.iter().map(|new| NewVoicemailRow::of(new));
         let rows = rows.collect::<Result<Vec<_>>>()?;
-        let inserted = super::super::insert_voicemails(self.settled()?, &rows)?;
+        let inserted = insert_voicemails(self.settled()?, &rows)?;
         let mut ids: HashSet<VoicemailId> = new.iter().map(|new| new.voicemail.id).collect();
         if inserted < new.len() {
             let wanted = ids.iter().map(|id| Id::from(*id));

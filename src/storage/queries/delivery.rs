@@ -2,8 +2,9 @@
 
 use diesel::prelude::*;
 
-use super::super::{Conn, attempts, hand_overs, voicemails};
+use super::super::{attempts, hand_overs, voicemails};
 use super::Session;
+use super::many::{end_attempts, insert_attempts, insert_hand_overs, update_deliveries};
 use super::rows::{AttemptRow, DeliveryRow, HandOverRow};
 use super::together::EndedAttempt;
 use crate::domain::attempt::Attempt;
@@ -51,7 +52,7 @@ impl DeliveryStore for Session<'_> {
             return Ok(());
         }
         let now = self.now()?;
-        let rows = update_delivery(self.settled()?, guard, after, now)?;
+        let rows = update_deliveries(self.settled()?, &[(guard, after)], now)?;
         Error::unless_one("voicemails", rows)
     }
 
@@ -103,8 +104,7 @@ impl DeliveryStore for Session<'_> {
             together.put_off.hand_overs.push(hand_over.clone());
             return Ok(());
         }
-        insert_hand_over(self.settled()?, HandOverRow::of(hand_over))?;
-        Ok(())
+        insert_hand_overs(self.settled()?, &[HandOverRow::of(hand_over)])
     }
 
     fn last_hand_over(&mut self, voicemail: VoicemailId) -> Result<Option<HandOver>> {
@@ -169,17 +169,21 @@ impl DeliveryStore for Session<'_> {
             together.put_off.attempts.push(attempt.clone());
             return Ok(());
         }
-        insert_attempt(self.settled()?, attempt)?;
-        Ok(())
+        insert_attempts(self.settled()?, std::slice::from_ref(attempt))
     }
 
     fn end_attempt(
         &mut self,
-        voicemail: VoicemailId,
+        voicemail_id: VoicemailId,
         number: i32,
         end: &AttemptEnd,
     ) -> Result<bool> {
-        Ok(end_attempt(self.settled()?, voicemail, number, end)? == 1)
+        let ended = EndedAttempt {
+            voicemail_id,
+            number,
+            end: end.clone(),
+        };
+        Ok(end_attempts(self.settled()?, &[ended])? == 1)
     }
 
     fn end_attempt_together(
@@ -222,78 +226,4 @@ impl DeliveryStore for Session<'_> {
             .execute(self.settled()?)?;
         Error::unless_one("attempts", rows)
     }
-}
-
-/// One statement for all changes, so that it is prepared once.
-pub fn update_delivery(
-    conn: &mut Conn,
-    guard: Guard,
-    after: &Delivery,
-    now: Time,
-) -> QueryResult<usize> {
-    let token = guard.lease_token.map(Id::from);
-    let row = voicemails::table
-        .filter(voicemails::id.eq(Id::from(guard.voicemail_id)))
-        .filter(voicemails::status.eq(guard.status as i16))
-        .filter(is_same!(voicemails::lease_token, token));
-    let update = diesel::update(row).set((
-        voicemails::status.eq(after.status as i16),
-        voicemails::failure_reason.eq(after.failure_reason.map(|r| r as i16)),
-        voicemails::status_detail.eq(&after.status_detail),
-        voicemails::simulated.eq(after.simulated),
-        voicemails::update_time.eq(Ts(now)),
-        voicemails::sent_time.eq(after.sent_time.map(Ts)),
-        voicemails::end_time.eq(after.end_time.map(Ts)),
-        voicemails::next_time.eq(after.next_time.map(Ts)),
-        voicemails::held.eq(after.held),
-        voicemails::lease_token.eq(after.lease_token.map(Id::from)),
-        voicemails::tries.eq(after.tries),
-        voicemails::attempt_count.eq(after.attempt_count),
-        voicemails::carrier.eq(&after.carrier),
-        voicemails::latency_bucket.eq(after.latency_bucket),
-        voicemails::hold_gate.eq(after.hold_gate.map(|gate| gate as i16)),
-        voicemails::due_time.eq(Ts(after.due_time)),
-    ));
-    Prepared(update).execute(conn)
-}
-
-pub fn insert_hand_over(conn: &mut Conn, row: HandOverRow) -> QueryResult<usize> {
-    Prepared(diesel::insert_into(hand_overs::table).values(row)).execute(conn)
-}
-
-pub fn insert_attempt(conn: &mut Conn, attempt: &NewAttempt) -> QueryResult<usize> {
-    let insert = diesel::insert_into(attempts::table).values((
-        attempts::voicemail_id.eq(Id::from(attempt.voicemail_id)),
-        attempts::number.eq(attempt.number),
-        attempts::workspace_id.eq(attempt.workspace_id.0),
-        attempts::hand_over_id.eq(Id::from(attempt.hand_over_id)),
-        attempts::carrier.eq(&attempt.carrier),
-        attempts::start_time.eq(Ts(attempt.start_time)),
-        attempts::carrier_reference.eq(""),
-        attempts::carrier_code.eq(""),
-        attempts::carrier_detail.eq(""),
-        attempts::late_outcome.eq(""),
-        attempts::cost_currency.eq(""),
-    ));
-    Prepared(insert).execute(conn)
-}
-
-/// Touches no row where it had ended before.
-pub fn end_attempt(
-    conn: &mut Conn,
-    voicemail: VoicemailId,
-    number: i32,
-    end: &AttemptEnd,
-) -> QueryResult<usize> {
-    let update = diesel::update(attempts::table.find((Id::from(voicemail), number)))
-        .filter(attempts::end_time.is_null())
-        .set((
-            attempts::end_time.eq(Some(Ts(end.end_time))),
-            attempts::outcome.eq(Some(end.outcome as i16)),
-            attempts::failure_reason.eq(end.failure_reason.map(|r| r as i16)),
-            attempts::carrier_reference.eq(&end.words.reference),
-            attempts::carrier_code.eq(&end.words.code),
-            attempts::carrier_detail.eq(&end.words.detail),
-        ));
-    Prepared(update).execute(conn)
 }

@@ -3,18 +3,18 @@
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::super::{Conn, Db, gate_checks};
+use super::super::{Db, gate_checks};
 use super::Session;
+use super::many::insert_checks;
 use super::rows::{from_json, to_json};
 use crate::domain::failure::FailureReason;
 use crate::domain::gate::{CHECKS_KEPT, Finding, Findings, Gate, GateCheck, Verdict, VerdictKind};
 use crate::domain::ids::{VoicemailId, WorkspaceId};
 use crate::domain::time::Time;
-use crate::storage::prepared::Prepared;
 use crate::storage::values::{Id, Ts};
 use crate::storage::{Error, GateStore, Result, Tx};
 
-#[derive(Clone, Queryable, Selectable, Insertable)]
+#[derive(Clone, Queryable, Selectable)]
 #[diesel(table_name = gate_checks, check_for_backend(Db))]
 pub struct GateCheckRow {
     pub voicemail_id: Id,
@@ -147,9 +147,7 @@ impl GateStore for Session<'_> {
                 together.last_checks.insert(voicemail, Some(row.clone()));
                 together.put_off.checks.push(row);
             }
-            _ => {
-                insert_check(self.settled()?, row)?;
-            }
+            _ => insert_checks(self.settled()?, &[row])?,
         }
         let oldest = number - CHECKS_KEPT + 1;
         if oldest > 1 {
@@ -185,9 +183,4 @@ impl Session<'_> {
             together.last_checks.remove(&voicemail);
         }
     }
-}
-
-pub fn insert_check(conn: &mut Conn, row: GateCheckRow) -> QueryResult<usize> {
-    let insert = diesel::insert_into(gate_checks::table).values(row);
-    Prepared(insert).execute(conn)
 }

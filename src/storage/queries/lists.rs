@@ -3,7 +3,10 @@
 /// Newest first by (create_time, id), from behind the page before. The first condition is what an
 /// index can seek to; the second sorts out rows of the same microsecond.
 macro_rules! page {
-    ($query:expr, $table:ident, $page:expr) => {{
+    ($query:expr, $table:ident, $page:expr) => {
+        page!($query, $table::create_time, $table::id, $page)
+    };
+    ($query:expr, $create_time:path, $id:path, $page:expr) => {{
         let mut query = $query;
         if let Some((time, id)) = $page.after {
             let (time, id) = (
@@ -11,11 +14,11 @@ macro_rules! page {
                 $crate::storage::values::Id(id),
             );
             query = query
-                .filter($table::create_time.le(time))
-                .filter($table::create_time.lt(time).or($table::id.lt(id)));
+                .filter($create_time.le(time))
+                .filter($create_time.lt(time).or($id.lt(id)));
         }
         query
-            .order(($table::create_time.desc(), $table::id.desc()))
+            .order(($create_time.desc(), $id.desc()))
             .limit($page.limit)
     }};
 }
@@ -83,7 +86,7 @@ macro_rules! filtered {
             query = query.filter(voicemails::end_time.lt(Ts(time)));
         }
         if let Some(time) = filter.update_time_from {
-            query = query.filter(voicemails::update_time.ge(Ts(time)));
+            query = query.filter(few!(voicemails::update_time.ge(Ts(time))));
         }
         query
     }};

@@ -6,11 +6,12 @@ mod bulk;
 mod carriers;
 mod consents;
 mod counting;
-pub mod delivery;
+mod delivery;
 mod ended;
 mod explain;
-pub mod gates;
+mod gates;
 mod lists;
+mod many;
 mod queue;
 mod recovery;
 mod report;
@@ -20,12 +21,6 @@ mod telephony;
 mod together;
 mod use_cases;
 mod voicemails;
-
-pub use audio::NewAudioRow;
-pub use bulk::NewVoicemailRow;
-pub use gates::GateCheckRow;
-pub use rows::HandOverRow;
-pub use together::EndedAttempt;
 
 use diesel::connection::{AnsiTransactionManager, TransactionManager};
 use diesel::migration::MigrationSource;

@@ -38,10 +38,11 @@ const UNDER_WAY: &str = "voicemails.status = 2 AND voicemails.lease_token IS NOT
 const PUT_OFF: Duration = Duration::from_secs(600);
 
 macro_rules! in_lane {
-    ($use_case:expr, $now:expr) => {
+    ($use_case:expr, $from:expr, $now:expr) => {
         voicemails::table
             .filter(sql::<Bool>(WAITING))
             .filter(voicemails::use_case_id.eq(Id::from($use_case)))
+            .filter(voicemails::next_time.ge(Some(Ts($from))))
             .filter(voicemails::next_time.le(Some(Ts($now))))
             // In words that no index is found by: few or many may have expired, and the lane's own
             // index is the right one all the same.
@@ -144,19 +145,25 @@ impl QueueStore for Session<'_> {
                     .senders_full_until
                     .map_or(next_time, |full| full.max(next_time))
                     .0,
+                from: next_time.0,
                 is_paused: row.is_paused,
             })
         };
         Ok(rows.into_iter().filter_map(lane).collect())
     }
 
-    fn due_in_lane(&mut self, use_case: UseCaseId, limit: i64) -> Result<Vec<Delivery>> {
+    fn due_in_lane(
+        &mut self,
+        use_case: UseCaseId,
+        from: Time,
+        limit: i64,
+    ) -> Result<Vec<Delivery>> {
         let now = self.now()?;
         if self.has_put_off_in_lane(use_case) {
             // Its own locks are none to this unit of work: what it took is passed over once it is written.
             self.settle()?;
         }
-        let query = in_lane!(use_case, now).limit(limit);
+        let query = in_lane!(use_case, from, now).limit(limit);
         let rows: Vec<DeliveryRow> = Prepared(skip_locked!(query)).load(self.conn)?;
         self.readable(rows, now)
     }
@@ -324,7 +331,7 @@ impl QueueStore for Session<'_> {
     fn explain_queue(&mut self, use_case: UseCaseId) -> Result<Vec<String>> {
         let now = self.now()?;
         Ok(vec![
-            Explain(in_lane!(use_case, now).limit(1)).text(self.settled()?)?,
+            Explain(in_lane!(use_case, Time::EPOCH, now).limit(1)).text(self.settled()?)?,
             Explain(timers!(SENDING, now).limit(1)).text(self.settled()?)?,
             Explain(timers!(SENT, now).limit(1)).text(self.settled()?)?,
             Explain(expiring!(now).limit(1)).text(self.settled()?)?,

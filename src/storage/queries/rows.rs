@@ -79,8 +79,8 @@ pub struct VoicemailRow {
 }
 
 impl VoicemailRow {
-    /// Without its attempts, what the gates found, and the batch that made it.
-    pub fn read(self, audio: AudioRow) -> Result<Voicemail> {
+    /// Without its attempts and what the gates found.
+    pub fn read(self, audio: AudioRow, batch_id: Option<String>) -> Result<Voicemail> {
         let status = status(self.status)?;
         let hold = match (status, gate(self.hold_gate)?, self.next_time) {
             (Status::Accepted, Some(gate), Some(until)) => Some(Hold {
@@ -107,7 +107,7 @@ impl VoicemailRow {
             gate_checks: Vec::new(),
             labels: from_json("voicemails", &self.labels)?,
             request_id: self.request_id,
-            batch_id: None,
+            batch_id,
             create_time: self.create_time.0,
             update_time: self.update_time.0,
             schedule_time: self.schedule_time.map(|t| t.0),
@@ -187,8 +187,8 @@ impl DeliveryRow {
     }
 }
 
-#[derive(Queryable, Selectable, Insertable)]
-#[diesel(table_name = hand_overs, check_for_backend(Db), treat_none_as_default_value = false)]
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = hand_overs, check_for_backend(Db))]
 pub struct HandOverRow {
     pub id: Id,
     pub workspace_id: i64,

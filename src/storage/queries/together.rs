@@ -15,6 +15,9 @@ use super::super::{
 use super::Session;
 use super::counting::recipient_key;
 use super::gates::GateCheckRow;
+use super::many::{
+    end_attempts, insert_attempts, insert_checks, insert_hand_overs, update_deliveries,
+};
 use super::rows::{DeliveryRow, HandOverRow, to_json};
 use super::suppressions::SuppressionRow;
 use crate::domain::breaker::Breaker;
@@ -161,13 +164,14 @@ impl Session<'_> {
         // The voicemails' rows are written before those of what belongs to them, as everywhere.
         let mut deliveries: Vec<(Guard, Delivery)> = put_off.deliveries.into_values().collect();
         deliveries.sort_unstable_by_key(|(guard, _)| guard.voicemail_id);
-        let rows = super::super::update_deliveries(self.conn, &deliveries, now)?;
+        let guarded: Vec<(Guard, &Delivery)> = deliveries.iter().map(|(g, d)| (*g, d)).collect();
+        let rows = update_deliveries(self.conn, &guarded, now)?;
         Error::unless_all("voicemails", rows, deliveries.len())?;
         let hand_overs: Vec<HandOverRow> = put_off.hand_overs.iter().map(HandOverRow::of).collect();
-        super::super::insert_hand_overs(self.conn, hand_overs)?;
-        super::super::insert_attempts(self.conn, &put_off.attempts)?;
-        super::super::end_attempts(self.conn, &put_off.attempt_ends)?;
-        super::super::insert_checks(self.conn, put_off.checks)
+        insert_hand_overs(self.conn, &hand_overs)?;
+        insert_attempts(self.conn, &put_off.attempts)?;
+        end_attempts(self.conn, &put_off.attempt_ends)?;
+        insert_checks(self.conn, &put_off.checks)
     }
 
     /// These rows are locked from now on.

@@ -1,7 +1,5 @@
 //! Voicemails as callers see them.
 
-use std::collections::HashMap;
-
 use diesel::dsl::exists;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, SmallInt};
@@ -20,14 +18,55 @@ use crate::storage::{
     BulkStore, DeliveryStore, NewVoicemail, Page, Result, VoicemailFilter, VoicemailStore,
 };
 
+/// The batch that made a voicemail, where one did.
+macro_rules! batch_id {
+    () => {
+        batch_members::table
+            .filter(batch_members::voicemail_id.eq(voicemails::id))
+            .select(batch_members::batch_id)
+            .single_value()
+    };
+}
+
 /// The query of ListVoicemails, for running it and for explaining it.
 macro_rules! list_query {
     ($workspace:expr, $filter:expr, $page:expr) => {{
         let query = voicemails::table
             .inner_join(audios::table)
-            .select((VoicemailRow::as_select(), AudioRow::as_select()))
+            .select((
+                VoicemailRow::as_select(),
+                AudioRow::as_select(),
+                batch_id!(),
+            ))
             .into_boxed::<Db>();
         page!(filtered!(query, $workspace, $filter), voicemails, $page)
+    }};
+}
+
+/// The same for the voicemails of a batch, which has them in their order.
+macro_rules! batch_list_query {
+    ($workspace:expr, $batch_id:expr, $filter:expr, $page:expr) => {{
+        let besides = VoicemailFilter {
+            batch_id: None,
+            ..$filter.clone()
+        };
+        let query = batch_members::table
+            .inner_join(voicemails::table.on(voicemails::id.eq(batch_members::voicemail_id)))
+            .inner_join(audios::table.on(audios::id.eq(voicemails::audio_id)))
+            .filter(batch_members::workspace_id.eq($workspace.0))
+            .filter(batch_members::batch_id.eq($batch_id.clone()))
+            .select((
+                VoicemailRow::as_select(),
+                AudioRow::as_select(),
+                batch_members::batch_id.nullable(),
+            ))
+            .into_boxed::<Db>();
+        page!(
+            filtered!(query, $workspace, &besides),
+            batch_members::create_time,
+            batch_members::voicemail_id,
+            $page
+        )
     }};
 }
 
@@ -43,19 +82,23 @@ impl VoicemailStore for Session<'_> {
         workspace: WorkspaceId,
         id: VoicemailId,
     ) -> Result<Option<Voicemail>> {
-        let found: Option<(VoicemailRow, AudioRow)> = voicemails::table
+        let found: Option<(VoicemailRow, AudioRow, Option<String>)> = voicemails::table
             .inner_join(audios::table)
             .filter(voicemails::id.eq(Id::from(id)))
             .filter(voicemails::workspace_id.eq(workspace.0))
-            .select((VoicemailRow::as_select(), AudioRow::as_select()))
+            .select((
+                VoicemailRow::as_select(),
+                AudioRow::as_select(),
+                batch_id!(),
+            ))
             .first(self.settled()?)
             .optional()?;
-        let Some((row, audio)) = found else {
+        let Some((row, audio, batch_id)) = found else {
             return Ok(None);
         };
-        let mut voicemail = row.read(audio)?;
+        let mut voicemail = row.read(audio, batch_id)?;
         voicemail.attempts = self.find_attempts(id)?;
-        Ok(self.with_batches(vec![voicemail])?.pop())
+        Ok(Some(voicemail))
     }
 
     fn find_request(
@@ -63,24 +106,24 @@ impl VoicemailStore for Session<'_> {
         workspace: WorkspaceId,
         request_id: &str,
     ) -> Result<Option<(Voicemail, Vec<u8>)>> {
-        let found: Option<(VoicemailRow, AudioRow, Vec<u8>)> = voicemails::table
+        let found: Option<(VoicemailRow, AudioRow, Option<String>, Vec<u8>)> = voicemails::table
             .inner_join(audios::table)
             .filter(voicemails::workspace_id.eq(workspace.0))
             .filter(voicemails::request_id.eq(request_id))
             .select((
                 VoicemailRow::as_select(),
                 AudioRow::as_select(),
+                batch_id!(),
                 voicemails::request_hash,
             ))
             .first(self.settled()?)
             .optional()?;
-        let Some((row, audio, hash)) = found else {
+        let Some((row, audio, batch_id, hash)) = found else {
             return Ok(None);
         };
-        let mut voicemail = row.read(audio)?;
+        let mut voicemail = row.read(audio, batch_id)?;
         voicemail.attempts = self.find_attempts(voicemail.id)?;
-        let voicemail = self.with_batches(vec![voicemail])?.pop();
-        Ok(voicemail.map(|voicemail| (voicemail, hash)))
+        Ok(Some((voicemail, hash)))
     }
 
     fn list_voicemails(
@@ -89,11 +132,12 @@ impl VoicemailStore for Session<'_> {
         filter: &VoicemailFilter,
         at: Page,
     ) -> Result<Vec<Voicemail>> {
-        let rows: Vec<(VoicemailRow, AudioRow)> =
-            list_query!(workspace, filter, at).load(self.settled()?)?;
-        let found = rows.into_iter().map(|(row, audio)| row.read(audio));
-        let found = found.collect::<Result<Vec<_>>>()?;
-        self.with_batches(found)
+        let rows: Vec<(VoicemailRow, AudioRow, Option<String>)> = match &filter.batch_id {
+            Some(id) => batch_list_query!(workspace, id, filter, at).load(self.settled()?)?,
+            None => list_query!(workspace, filter, at).load(self.settled()?)?,
+        };
+        let read = |(row, audio, batch_id): (VoicemailRow, _, _)| row.read(audio, batch_id);
+        rows.into_iter().map(read).collect()
     }
 
     fn explain_list(
@@ -102,7 +146,10 @@ impl VoicemailStore for Session<'_> {
         filter: &VoicemailFilter,
         at: Page,
     ) -> Result<String> {
-        Explain(list_query!(workspace, filter, at)).text(self.settled()?)
+        match &filter.batch_id {
+            Some(id) => Explain(batch_list_query!(workspace, id, filter, at)).text(self.settled()?),
+            None => Explain(list_query!(workspace, filter, at)).text(self.settled()?),
+        }
     }
 
     fn last_sender(
@@ -163,21 +210,5 @@ impl VoicemailStore for Session<'_> {
         .bind::<BigInt, _>(at_most)
         .get_result(self.settled()?)?;
         Ok(counted.rows)
-    }
-}
-
-impl Session<'_> {
-    /// Fills in the batch that made each, where one did.
-    fn with_batches(&mut self, mut found: Vec<Voicemail>) -> Result<Vec<Voicemail>> {
-        let ids: Vec<Id> = found.iter().map(|voicemail| voicemail.id.into()).collect();
-        let rows: Vec<(Id, String)> = batch_members::table
-            .filter(batch_members::voicemail_id.eq_any(ids))
-            .select((batch_members::voicemail_id, batch_members::batch_id))
-            .load(self.settled()?)?;
-        let mut batches: HashMap<Id, String> = rows.into_iter().collect();
-        for voicemail in &mut found {
-            voicemail.batch_id = batches.remove(&voicemail.id.into());
-        }
-        Ok(found)
     }
 }

@@ -30,7 +30,7 @@ pub trait BulkStore {
         &mut self,
         workspace: WorkspaceId,
         batch_id: &str,
-        members: &[(i32, VoicemailId)],
+        members: &[BatchMember],
     ) -> Result<()>;
     /// Those of these request ids that are known.
     fn find_requests(
@@ -72,6 +72,16 @@ pub struct StoredBatch {
     pub use_case_id: UseCaseId,
     pub audio_id: AudioId,
     pub recipient_count: i32,
+    pub create_time: Time,
+}
+
+/// A voicemail that a batch made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BatchMember {
+    /// The recipient's place in the call, from 0.
+    pub number: i32,
+    pub voicemail_id: VoicemailId,
+    /// The voicemail's.
     pub create_time: Time,
 }
 

@@ -168,7 +168,7 @@ impl Stage {
         let mut draft = self.scene.draft(&format!("+1212555010{recipient}"));
         draft.audio_id = Some(self.audio.id);
         let registry = configured(Carriers::FirstThenSecond, kinds);
-        let (audio, gates) = (self.audio.clone(), self.scene.gates.clone());
+        let gates = self.scene.gates.clone();
         let accepted = self.scene.test.store.write(move |tx| {
             let accepting = Accepting {
                 workspace: WORKSPACE,
@@ -177,7 +177,7 @@ impl Stage {
                 queue: &QueueGauge::new(1_000),
                 expire_after: Duration::from_secs(expire_after),
             };
-            send_voicemail::accept(tx, &draft, &AudioInput::Stored(audio), &accepting)
+            send_voicemail::accept(tx, &draft, &AudioInput::Named, &accepting)
         });
         match accepted.await {
             Ok(Accepted::New(voicemail)) => voicemail.id,
