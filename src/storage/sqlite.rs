@@ -143,8 +143,6 @@ pub enum OnAcquire {
 /// KiB of pages that a connection keeps. The writer's stay good from one write to the next.
 const READER_KEEPS_KIB: u32 = 8_000;
 const WRITER_KEEPS_KIB: u32 = 32_000;
-/// Pages of the log, 16 MB, after which they are carried over into the file: an audio has some sixty.
-const WAL_PAGES: u32 = 4_000;
 /// Fewer voicemails tell the planner nothing: it would take any index for as good as any other, and keep to that while
 /// the table grows.
 const ROWS_THAT_TELL: i64 = 10_000;
@@ -169,7 +167,7 @@ impl OnAcquire {
         // survives a power cut. The page cache is counted in KiB when negative.
         conn.batch_execute(&format!(
             "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
-             PRAGMA foreign_keys = ON; PRAGMA cache_size = -{keeps_kib}; PRAGMA wal_autocheckpoint = {WAL_PAGES}"
+             PRAGMA foreign_keys = ON; PRAGMA cache_size = -{keeps_kib}"
         ))?;
         let last_that_tells = voicemails::table
             .select(voicemails::id)

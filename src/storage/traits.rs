@@ -197,6 +197,8 @@ pub trait UseCaseStore {
         use_case: UseCaseId,
         carriers: &[String],
     ) -> Result<Vec<Candidate>>;
+    /// The database's own plan of that, for tests.
+    fn explain_candidates(&mut self, use_case: UseCaseId) -> Result<String>;
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -18,6 +18,7 @@ crate::on_both_databases!(
     what_counts_is_counted_from_its_indexes,
     what_is_scheduled_costs_the_due_ones_nothing,
     the_last_senders_are_found_by_their_recipients,
+    when_a_number_was_last_used_is_found_by_its_own_index,
 );
 
 const ROWS: i64 = 50_000;
@@ -399,4 +400,16 @@ async fn the_last_senders_are_found_by_their_recipients(engine: Engine) {
     ];
     let expected = expected.map(|(to, from)| (number(to), number(from)));
     assert_eq!(found, expected.into());
+}
+
+/// Also where all are from one number: by their time alone, all of them would be looked through for each number that nobody
+/// uses.
+async fn when_a_number_was_last_used_is_found_by_its_own_index(engine: Engine) {
+    let test = TestStore::new(engine).await;
+    fill(&test);
+    let sql = "UPDATE voicemails SET sender = '+12125551007'; ANALYZE;";
+    test.database.sql(sql, sql);
+    let use_case = UseCaseId::from(id(2, 0));
+    let plan = test.read(move |tx| tx.explain_candidates(use_case)).await;
+    assert!(plan.contains("voicemails_by_sender"), "{plan}");
 }

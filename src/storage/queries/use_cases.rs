@@ -7,6 +7,7 @@ use diesel::prelude::*;
 
 use super::super::{Db, phone_numbers, use_case_phone_numbers, use_cases, voicemails};
 use super::Session;
+use super::explain::Explain;
 use super::lists::page;
 use super::rows::{NumberRow, UseCaseRow};
 use crate::domain::ids::{PhoneNumberId, UseCaseId, WorkspaceId};
@@ -16,6 +17,23 @@ use crate::domain::time::Time;
 use crate::domain::use_case::UseCase;
 use crate::storage::values::{Id, Ts};
 use crate::storage::{Error, Lock, Page, Result, Tx, UseCaseFilter, UseCaseStore};
+
+/// The numbers of a use case that may send, and when each was last used.
+macro_rules! candidates {
+    ($use_case:expr) => {{
+        let last_used = voicemails::table
+            .filter(voicemails::workspace_id.eq(phone_numbers::workspace_id))
+            .filter(voicemails::sender.eq(phone_numbers::phone_number))
+            .select(max(voicemails::create_time))
+            .single_value();
+        phone_numbers::table
+            .inner_join(use_case_phone_numbers::table)
+            .filter(use_case_phone_numbers::use_case_id.eq(Id::from($use_case)))
+            .filter(phone_numbers::status.eq(NumberStatus::Active as i16))
+            .filter(phone_numbers::delete_time.is_null())
+            .select((NumberRow::as_select(), last_used))
+    }};
+}
 
 impl UseCaseStore for Session<'_> {
     fn insert_use_case(&mut self, use_case: &UseCase) -> Result<()> {
@@ -165,18 +183,7 @@ impl UseCaseStore for Session<'_> {
             return Ok(known);
         }
         let now = self.now()?;
-        let last_used = voicemails::table
-            .filter(voicemails::workspace_id.eq(phone_numbers::workspace_id))
-            .filter(voicemails::sender.eq(phone_numbers::phone_number))
-            .select(max(voicemails::create_time))
-            .single_value();
-        let rows: Vec<(NumberRow, Option<Ts>)> = phone_numbers::table
-            .inner_join(use_case_phone_numbers::table)
-            .filter(use_case_phone_numbers::use_case_id.eq(Id::from(use_case)))
-            .filter(phone_numbers::status.eq(NumberStatus::Active as i16))
-            .filter(phone_numbers::delete_time.is_null())
-            .select((NumberRow::as_select(), last_used))
-            .load(self.conn)?;
+        let rows: Vec<(NumberRow, Option<Ts>)> = candidates!(use_case).load(self.conn)?;
         let mut candidates = Vec::with_capacity(rows.len());
         for (row, last_used) in rows {
             let number = row.read()?;
@@ -192,6 +199,10 @@ impl UseCaseStore for Session<'_> {
             together.candidates.insert(use_case, known);
         }
         Ok(candidates)
+    }
+
+    fn explain_candidates(&mut self, use_case: UseCaseId) -> Result<String> {
+        Explain(candidates!(use_case)).text(self.settled()?)
     }
 }
 
