@@ -2,7 +2,4 @@
 
 DROP INDEX batch_members_by_create_time;
 ALTER TABLE batch_members DROP COLUMN create_time;
-ALTER TABLE voicemails
-    ALTER COLUMN sender RESET (n_distinct),
-    ALTER COLUMN use_case_id RESET (n_distinct),
-    ALTER COLUMN setup_id RESET (n_distinct);
+ALTER TABLE voicemails ALTER COLUMN sender RESET (n_distinct);
