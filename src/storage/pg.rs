@@ -12,7 +12,7 @@ use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 
 use super::error::{Error, Result};
-use super::prepared::{PlannedAnew, Prepared};
+use super::prepared::Prepared;
 use super::values::Ts;
 use crate::chance::even_draw;
 use crate::domain::retry::spread;
@@ -82,10 +82,10 @@ macro_rules! first_locked {
     };
 }
 
-/// How many those since then are the planner knows from its statistics.
-macro_rules! updated_since {
-    ($time:expr) => {
-        voicemails::update_time.ge($time)
+/// A condition that holds for few rows, as the planner knows from its statistics.
+macro_rules! few {
+    ($condition:expr) => {
+        $condition
     };
 }
 
@@ -125,11 +125,6 @@ macro_rules! statements {
 
 #[path = "queries/mod.rs"]
 pub mod queries;
-
-/// A list is asked for with many filters, of which a range may be short or long.
-pub fn listed<Q>(query: Q) -> PlannedAnew<Q> {
-    PlannedAnew(query)
-}
 
 /// One clock for all machines: the server's.
 pub fn database_now(conn: &mut Conn) -> Result<Time> {

@@ -42,33 +42,6 @@ where
     }
 }
 
-/// A query that is planned each time, for the values that it is asked for. A plan for any values would be kept from the sixth
-/// time on, and takes a range of time, say, to be the same part of all rows whatever its borders are.
-#[derive(Debug, Clone, Copy)]
-pub struct PlannedAnew<Q>(pub Q);
-
-impl<Q: Query> Query for PlannedAnew<Q> {
-    type SqlType = Q::SqlType;
-}
-
-impl<Q, Conn> RunQueryDsl<Conn> for PlannedAnew<Q> {}
-
-impl<Q> QueryId for PlannedAnew<Q> {
-    type QueryId = ();
-    const HAS_STATIC_QUERY_ID: bool = false;
-}
-
-impl<Q, DB> QueryFragment<DB> for PlannedAnew<Q>
-where
-    DB: Backend,
-    Q: QueryFragment<DB>,
-{
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
-        out.unsafe_to_cache_prepared();
-        self.0.walk_ast(out)
-    }
-}
-
 /// A statement by its text, which is always the same. A connection keeps it prepared.
 #[derive(Debug, Clone, Copy)]
 pub struct Statement(pub &'static str);

@@ -4,7 +4,7 @@ use diesel::dsl::exists;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, SmallInt};
 
-use super::super::{Db, ONE_OF, audios, batch_members, listed, voicemail_labels, voicemails};
+use super::super::{Db, ONE_OF, audios, batch_members, voicemail_labels, voicemails};
 use super::Session;
 use super::explain::Explain;
 use super::lists::{filtered, page};
@@ -133,10 +133,8 @@ impl VoicemailStore for Session<'_> {
         at: Page,
     ) -> Result<Vec<Voicemail>> {
         let rows: Vec<(VoicemailRow, AudioRow, Option<String>)> = match &filter.batch_id {
-            Some(id) => {
-                listed(batch_list_query!(workspace, id, filter, at)).load(self.settled()?)?
-            }
-            None => listed(list_query!(workspace, filter, at)).load(self.settled()?)?,
+            Some(id) => batch_list_query!(workspace, id, filter, at).load(self.settled()?)?,
+            None => list_query!(workspace, filter, at).load(self.settled()?)?,
         };
         let read = |(row, audio, batch_id): (VoicemailRow, _, _)| row.read(audio, batch_id);
         rows.into_iter().map(read).collect()
