@@ -82,10 +82,10 @@ macro_rules! first_locked {
     };
 }
 
-/// A condition that holds for few rows, as the planner knows from its statistics.
-macro_rules! few {
-    ($condition:expr) => {
-        $condition
+/// How many those since then are the planner knows from its statistics.
+macro_rules! updated_since {
+    ($time:expr) => {
+        voicemails::update_time.ge($time)
     };
 }
 

@@ -76,13 +76,13 @@ macro_rules! first_locked {
     }};
 }
 
-define_sql_function! { fn unlikely(condition: diesel::sql_types::Bool) -> diesel::sql_types::Bool; }
-
-/// A condition that holds for few rows: the way in is its own index, and those few are sorted. The planner would rather walk
-/// through all rows in their order, which is long where few of them are wanted.
-macro_rules! few {
-    ($condition:expr) => {
-        $crate::storage::sqlite::unlikely($condition)
+/// Those since then are few: the way in is by that time, and those few are sorted. Untold, the planner would rather walk
+/// through all rows in their order, to the end where less than a page of them is found.
+macro_rules! updated_since {
+    ($time:expr) => {
+        diesel::dsl::sql::<diesel::sql_types::Bool>("likelihood(voicemails.update_time >= ")
+            .bind::<$crate::storage::sqlite::TsSql, _>($time)
+            .sql(", 0.0001)")
     };
 }
 

@@ -86,7 +86,7 @@ macro_rules! filtered {
             query = query.filter(voicemails::end_time.lt(Ts(time)));
         }
         if let Some(time) = filter.update_time_from {
-            query = query.filter(few!(voicemails::update_time.ge(Ts(time))));
+            query = query.filter(updated_since!(Ts(time)));
         }
         query
     }};
