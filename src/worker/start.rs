@@ -14,9 +14,9 @@ use crate::ops::deliver::{self, Claimed, Round, Started, Task};
 use crate::ops::error::OpError;
 use crate::storage::Error;
 
-/// Looking at everything that may be due takes at most this part of the time while there is enough to do, ...
-const LOOK_COSTS_ONE_IN: u32 = 5;
-/// ... but nothing is overlooked for longer.
+/// While there is enough to do, everything that may be due is looked at again after so many times what the last look took, ...
+const LOOK_PAUSE_TIMES: u32 = 5;
+/// ... but nothing is overlooked for longer than this.
 const LOOK_AGAIN_WITHIN: Duration = Duration::from_secs(2);
 
 impl Runner {
@@ -87,7 +87,7 @@ impl Runner {
             }
         };
         if started.claimed.is_whole {
-            let wait = (looked_at.elapsed() * LOOK_COSTS_ONE_IN).min(LOOK_AGAIN_WITHIN);
+            let wait = (looked_at.elapsed() * LOOK_PAUSE_TIMES).min(LOOK_AGAIN_WITHIN);
             *locked(&self.next_look) = Instant::now() + wait;
         }
         self.keep_claim(&started.claimed, round);

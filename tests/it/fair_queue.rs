@@ -36,6 +36,7 @@ crate::on_both_databases!(
     a_suspended_setup_writes_nothing_and_goes_on_at_once,
     a_waiting_one_expires_in_time_whatever_holds_its_queue,
     what_has_expired_is_never_handed_over,
+    one_that_was_put_off_past_its_time_expires_after_that,
     questions_leave_what_waits_its_turn,
     a_lease_is_renewed_while_it_is_held_and_not_after,
     a_lease_is_renewed_while_the_call_runs,
@@ -454,6 +455,31 @@ async fn what_has_expired_is_never_handed_over(engine: Engine) {
     scene.work().await;
     assert_eq!(scene.get(late).await.status, Status::Skipped);
     assert_eq!(scene.carrier.given().len(), 1);
+}
+
+/// As one that could not be read is, and can be by now.
+async fn one_that_was_put_off_past_its_time_expires_after_that(engine: Engine) {
+    let scene = Scene::new(engine, Scripted::new(NEITHER, [])).await;
+    let id = scene.accept("+12125550100").await;
+    scene.test.database.sql(
+        "UPDATE voicemails SET next_time = expire_time + 600000000",
+        "UPDATE voicemails SET next_time = expire_time + interval '600 seconds'",
+    );
+    let expires = scene.get(id).await.expire_time;
+    let until = |seconds: u64| {
+        let left = expires.since(scene.test.clock.now());
+        scene.advance(left + Duration::from_secs(seconds));
+    };
+    until(599);
+    scene.work().await;
+    assert_eq!(scene.get(id).await.status, Status::Accepted);
+    scene.advance_seconds(2);
+    scene.work().await;
+    let ended = scene.get(id).await;
+    assert_eq!(
+        (ended.status, ended.failure_reason),
+        (Status::Skipped, Some(FailureReason::Expired))
+    );
 }
 
 async fn questions_leave_what_waits_its_turn(engine: Engine) {

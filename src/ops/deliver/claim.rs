@@ -115,11 +115,6 @@ pub fn claim(
 /// Ends what was not sent in time.
 fn expiries(tx: &mut dyn Tx, claimed: &mut Claimed) -> Result<()> {
     let now = tx.now()?;
-    let next = tx.next_expiry()?;
-    if !is_due(next, now) {
-        claimed.look_at(next);
-        return Ok(());
-    }
     for mut delivery in tx.expired(EXPIRED_AT_ONCE)? {
         let guard = Guard::of(&delivery);
         delivery.expire(now).map_err(refused)?;
