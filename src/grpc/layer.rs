@@ -12,8 +12,8 @@ use tower::{Layer, Service};
 use tracing::Instrument;
 
 use super::body::{Limits, Reading, Watched, batch_too_large};
+use super::sends::CREATE_BYTES_MAX;
 use super::status::{REQUEST_ID, Repeat, to_status};
-use super::voicemail_service::CREATE_BYTES_MAX;
 use crate::intake::{Arrivals, Budget, Uploads};
 use crate::ops::error::OpError;
 use crate::telemetry::Metrics;

@@ -11,6 +11,7 @@ mod import;
 mod layer;
 mod page_token;
 pub mod pb;
+mod sends;
 mod serve;
 mod status;
 mod suppression_service;

@@ -14,7 +14,7 @@ use super::convert::{Fields, required_id};
 use super::export::{self, Answers};
 use super::import::{self, Import, Incoming};
 use super::pb::suppression_service_server::SuppressionService;
-use super::voicemail_service::meter;
+use super::sends::meter;
 use super::{Answer, Api, Repeat, TURN_WAIT, answer, go_on, pb, to_status};
 use crate::domain::ids::SuppressionId;
 use crate::domain::names::check_filled_line;
