@@ -8,6 +8,7 @@ mod vendors;
 
 mod audio_links;
 mod batch;
+mod batch_repeats;
 mod caller_connections;
 mod cancel_voicemails;
 mod consents;
