@@ -153,9 +153,9 @@ impl Line {
     /// Copies the one voicemail that waits for a later day: each has a number of these in its id and its recipient, which
     /// is a valid phone number, and is due now.
     pub fn copy(&mut self, numbers: Range<usize>) -> anyhow::Result<()> {
-        // Found by an index, because there may be many by now.
-        let original = "id = (SELECT id FROM voicemails WHERE schedule_time IS NOT NULL AND status = 1 AND next_time IS NOT NULL \
-             ORDER BY use_case_id DESC, next_time DESC LIMIT 1)";
+        // Found by an index, because there may be many by now: it is the first that came.
+        let original = "id = (SELECT id FROM voicemails WHERE workspace_id = 1 ORDER BY create_time LIMIT 1) \
+             AND schedule_time IS NOT NULL";
         let columns = self.columns("voicemails")?;
         let (first, last) = (numbers.start, numbers.end - 1);
         let (numbers, id, recipient, time) = match self {

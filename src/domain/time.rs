@@ -15,6 +15,7 @@ const MICROS_MIN: i64 = -62_135_596_800_000_000;
 
 impl Time {
     pub const EPOCH: Time = Time(0);
+    pub const LAST: Time = Time(MICROS_MAX);
 
     /// Held within the years 1 to 9999.
     pub fn from_micros(micros: i64) -> Time {

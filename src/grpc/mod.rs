@@ -60,9 +60,9 @@ pub const STREAM_WINDOW_BYTES: u32 = 64 * 1_024;
 pub const CONNECTION_WINDOW_BYTES: u32 = 1_024 * 1_024;
 /// Calls in progress on one connection.
 pub const STREAMS_PER_CONNECTION_MAX: u32 = 256;
-/// KiB of uploads that are put together, sounded and stored at once: 32 MiB. The others wait with their bytes
+/// KiB of uploads that are put together, sounded and stored at once: 16 MiB. The others wait with their bytes
 /// where they are, so that memory stays within its budget.
-const FINISHING_KIB_MAX: u32 = 32 * 1_024;
+const FINISHING_KIB_MAX: u32 = 16 * 1_024;
 /// How long an upload that has come waits for its turn at that.
 const FINISHING_WAIT: Duration = Duration::from_secs(120);
 /// How long a batch or an import waits for its turn.

@@ -108,7 +108,7 @@ impl Voicemails {
                 let mut body = Body::new(self.0.uploads.admit()?);
                 let mut judge = Judge::new();
                 judge.push(&request.audio)?;
-                body.push(&request.audio).await?;
+                body.push(request.audio.clone()).await?;
                 self.finish_upload(Received {
                     walked: judge.finish()?,
                     body,

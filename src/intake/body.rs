@@ -5,6 +5,8 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::Arc;
 
+use prost::bytes::Bytes;
+
 use super::Reservation;
 use crate::ops::error::{OpError, Result};
 use crate::storage::Error;
@@ -29,14 +31,15 @@ impl Body {
         }
     }
 
-    pub async fn push(&mut self, chunk: &[u8]) -> Result<()> {
+    pub async fn push(&mut self, chunk: Bytes) -> Result<()> {
         if chunk.is_empty() {
             return Ok(());
         }
         self.size += chunk.len() as u64;
         if self.spool.is_none() {
             if self.reservation.take_memory(chunk.len() as u64) {
-                self.memory.push(chunk.into());
+                // A copy: the chunk may lie in a larger buffer, which would stay as long.
+                self.memory.push(chunk.as_ref().into());
                 return Ok(());
             }
             let folder = self.reservation.spool_folder();
@@ -46,7 +49,8 @@ impl Body {
         let Some(spool) = self.spool.clone() else {
             return Ok(());
         };
-        let chunk: Box<[u8]> = chunk.into();
+        // The other chunks wait where they are, and not each with a thread.
+        let _turn = self.reservation.turn_to_spool().await;
         blocking(move || (&*spool).write_all(&chunk)).await
     }
 

@@ -1,20 +1,29 @@
 //! How much audio may be in progress over all calls.
 //!
 //! Each upload reserves the largest size that it may come to, so one that was admitted is never
-//! refused for want of room later. Bytes stay in memory while the memory budget lasts and go to
-//! the spool after; since the reservations together never pass memory and spool, and the spool
-//! grows only while memory is used up, neither passes its own bound.
+//! refused for want of room later. Bytes stay in memory while a third of the memory budget lasts, and
+//! go to the spool after. An upload that goes there speaks for as much of it as it may come to; where
+//! no such room is left, the others fit into the rest of the memory, because the reservations together
+//! never pass memory and spool. So neither passes its own bound.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use tokio::sync::{Semaphore, SemaphorePermit};
+
 use crate::audio::BYTES_MAX;
 use crate::ops::error::{OpError, Result};
 
 /// What a caller that was refused is told to wait.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
+
+/// Of the memory budget one part in so many is for bytes that are kept until the upload is whole. The rest is for messages that
+/// come in, which can't go anywhere else.
+const KEPT_SHARE: u64 = 3;
+/// Chunks that are written to the spool at once.
+const SPOOLING_MAX: usize = 8;
 
 /// The bound over all uploads of this process.
 #[derive(Debug, Clone)]
@@ -23,8 +32,11 @@ pub struct Uploads(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     memory: Budget,
+    /// Spoken for by uploads whose bytes go there, each as large as it may come to be.
+    spool: Budget,
     uploads_max: u64,
     spool_dir: PathBuf,
+    spooling: Semaphore,
     uploads: AtomicU64,
 }
 
@@ -32,8 +44,10 @@ impl Uploads {
     pub fn new(memory_bytes: u64, spool_bytes: u64, spool_dir: PathBuf) -> Uploads {
         Uploads(Arc::new(Inner {
             memory: Budget::new(memory_bytes),
+            spool: Budget::new(spool_bytes),
             uploads_max: (memory_bytes + spool_bytes) / BYTES_MAX,
             spool_dir,
+            spooling: Semaphore::new(SPOOLING_MAX),
             uploads: AtomicU64::new(0),
         }))
     }
@@ -51,6 +65,7 @@ impl Uploads {
             Ok(_) => Ok(Reservation {
                 uploads: self.clone(),
                 memory: self.0.memory.meter(),
+                spool: self.0.spool.meter(),
             }),
             Err(_) => Err(self.refusal()),
         }
@@ -119,8 +134,13 @@ pub struct Meter {
 impl Meter {
     /// `false`, and nothing taken, where the budget is used up.
     pub fn take(&self, bytes: u64) -> bool {
+        self.take_within(bytes, self.budget.0.max)
+    }
+
+    /// The same, where no more than `max` of the budget may be used by all.
+    fn take_within(&self, bytes: u64, max: u64) -> bool {
         let bounded = &self.budget.0;
-        let within = |used: u64| (used + bytes <= bounded.max).then_some(used + bytes);
+        let within = |used: u64| (used + bytes <= max).then_some(used + bytes);
         let is_taken = bounded
             .used
             .fetch_update(Ordering::SeqCst, Ordering::SeqCst, within)
@@ -149,12 +169,23 @@ impl Drop for Meter {
 pub struct Reservation {
     uploads: Uploads,
     memory: Meter,
+    spool: Meter,
 }
 
 impl Reservation {
-    /// Takes `bytes` of the memory budget; `false` where it is used up.
+    /// Takes `bytes` of the memory budget; `false` where they belong on the spool.
     pub(super) fn take_memory(&self, bytes: u64) -> bool {
-        self.memory.take(bytes)
+        let max = self.uploads.0.memory.0.max;
+        if self.memory.take_within(bytes, max / KEPT_SHARE) {
+            return true;
+        }
+        // Where all of the spool is spoken for, the others fit into the memory.
+        !self.spool.take(BYTES_MAX) && self.memory.take(bytes)
+    }
+
+    /// `None` never comes: the turns are not closed.
+    pub(super) async fn turn_to_spool(&self) -> Option<SemaphorePermit<'_>> {
+        self.uploads.0.spooling.acquire().await.ok()
     }
 
     /// Where its bytes go once the memory is used up.

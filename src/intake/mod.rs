@@ -135,7 +135,7 @@ impl<'s, M> Incoming<'s, M> {
                 Part::Chunk(chunk) => {
                     check_chunk(chunk.len() as u64)?;
                     judge.push(&chunk)?;
-                    body.push(&chunk).await?;
+                    body.push(chunk).await?;
                 }
                 Part::Metadata(_) => {
                     return Err(OpError::StreamOrder {

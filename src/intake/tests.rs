@@ -18,12 +18,13 @@ fn incoming(parts: Vec<Result<Part<()>>>) -> Incoming<'static, ()> {
 
 #[tokio::test]
 async fn bytes_come_back_whole_from_memory_and_spool() {
-    let uploads = uploads(100, 2 * BYTES_MAX);
+    // A third of it is kept in memory.
+    let uploads = uploads(300, 2 * BYTES_MAX);
     let mut body = Body::new(uploads.admit().expect("room"));
     let mut wanted = Vec::new();
     for (at, size) in [60, 40, 1, 0, 5_000].into_iter().enumerate() {
         let chunk = vec![at as u8; size];
-        body.push(&chunk).await.expect("room");
+        body.push(chunk.clone().into()).await.expect("room");
         wanted.extend(chunk);
     }
     assert_eq!((uploads.memory_used(), uploads.count()), (100, 1));
@@ -32,10 +33,41 @@ async fn bytes_come_back_whole_from_memory_and_spool() {
 }
 
 #[tokio::test]
+async fn a_third_of_the_memory_is_kept_and_the_rest_is_for_what_comes_in() {
+    for (size, in_memory) in [(99, 99), (100, 100), (101, 0)] {
+        let uploads = uploads(300, BYTES_MAX);
+        let mut body = Body::new(uploads.admit().expect("room"));
+        body.push(vec![1; size].into()).await.expect("room");
+        assert_eq!(uploads.memory_used(), in_memory, "{size}");
+        let message = uploads.memory().meter();
+        assert!(message.take(300 - in_memory) && !message.take(1), "{size}");
+    }
+}
+
+#[tokio::test]
+async fn where_the_spool_is_spoken_for_the_others_stay_in_memory() {
+    let uploads = uploads(3 * BYTES_MAX, BYTES_MAX);
+    let mut bodies: Vec<Body> = (0..3)
+        .map(|_| Body::new(uploads.admit().expect("room")))
+        .collect();
+    let third = BYTES_MAX as usize;
+    for (body, size, in_memory) in [(0, third, third), (1, 1, third), (2, 5, third + 5)] {
+        let chunk = vec![1; size].into();
+        bodies[body].push(chunk).await.expect("room");
+        assert_eq!(uploads.memory_used(), in_memory as u64, "{body}");
+    }
+    // The one on the spool gives its room back.
+    drop(bodies.remove(1));
+    let mut next = Body::new(uploads.admit().expect("room"));
+    next.push(vec![1; 9].into()).await.expect("room");
+    assert_eq!(uploads.memory_used(), BYTES_MAX + 5);
+}
+
+#[tokio::test]
 async fn a_body_that_is_dropped_gives_its_room_back() {
     let uploads = uploads(BYTES_MAX, 0);
     let mut body = Body::new(uploads.admit().expect("room"));
-    body.push(&[1; 1_000]).await.expect("room");
+    body.push(vec![1; 1_000].into()).await.expect("room");
     drop(body);
     assert_eq!((uploads.memory_used(), uploads.count()), (0, 0));
 }

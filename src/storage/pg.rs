@@ -53,6 +53,11 @@ pub const ONE_OF: (&str, &str) = ("= ANY(ARRAY(", "))");
 /// An id that is written as 32 hexadecimal digits.
 pub const ID_OF_TEXT: &str = "CAST(value AS uuid)";
 
+/// The time by which voicemails are listed, as what is sorted: no index has it in its order.
+pub const SORTED_BY_CREATE_TIME: &str = "(voicemails.create_time + interval '0')";
+/// Before a column that rows are held against and not found by: Postgres knows from its statistics.
+pub const NO_WAY_IN: &str = "";
+
 super::schema::schema!(Uuid, Timestamptz);
 
 /// Passes over rows that another worker has locked.
@@ -79,13 +84,6 @@ macro_rules! first_locked {
             Lock::Whole => $query.for_update().first::<$row>($conn),
         }
         .optional()
-    };
-}
-
-/// How many those since then are the planner knows from its statistics.
-macro_rules! updated_since {
-    ($time:expr) => {
-        voicemails::update_time.ge($time)
     };
 }
 

@@ -52,6 +52,11 @@ pub const ONE_OF: (&str, &str) = ("IN (", ")");
 /// An id that is written as 32 hexadecimal digits.
 pub const ID_OF_TEXT: &str = "unhex(value)";
 
+/// The time by which voicemails are listed, as what is sorted: no index has it in its order.
+pub const SORTED_BY_CREATE_TIME: &str = "+voicemails.create_time";
+/// Before a column that rows are held against and not found by.
+pub const NO_WAY_IN: &str = "+";
+
 super::schema::schema!(Binary, BigInt);
 
 /// A write has the database to itself, so there is nothing to lock or to pass over.
@@ -74,16 +79,6 @@ macro_rules! first_locked {
         let _: Lock = $lock;
         $query.first::<$row>($conn).optional()
     }};
-}
-
-/// Those since then are few: the way in is by that time, and those few are sorted. Untold, the planner would rather walk
-/// through all rows in their order, to the end where less than a page of them is found.
-macro_rules! updated_since {
-    ($time:expr) => {
-        diesel::dsl::sql::<diesel::sql_types::Bool>("likelihood(voicemails.update_time >= ")
-            .bind::<$crate::storage::sqlite::TsSql, _>($time)
-            .sql(", 0.0001)")
-    };
 }
 
 /// Stores the rows that no other stands in the way of, one by one: SQLite's statement for several can't

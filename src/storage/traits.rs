@@ -326,12 +326,8 @@ pub trait QueueStore {
     fn due_questions(&mut self, limit: i64) -> Result<Vec<Delivery>>;
     /// Waiting voicemails whose expire_time has passed.
     fn expired(&mut self, limit: i64) -> Result<Vec<Delivery>>;
-    /// When the next row of [`Self::due_rescues`] comes; `None` where none will.
-    fn next_rescue(&mut self) -> Result<Option<Time>>;
-    /// When the next row of [`Self::due_questions`] comes; `None` where none will.
-    fn next_question(&mut self) -> Result<Option<Time>>;
-    /// When the next row of [`Self::expired`] comes; `None` where none will.
-    fn next_expiry(&mut self) -> Result<Option<Time>>;
+    /// When there is something to do next but what waits in lanes.
+    fn next_times(&mut self) -> Result<NextTimes>;
     /// Locks a setup while its starts are counted: its next free slot and how many of its hand-overs
     /// are under way. `None`: another worker is counting.
     fn count_starts(&mut self, setup: SetupId) -> Result<Option<Starts>>;
@@ -440,6 +436,17 @@ pub trait DeliveryStore {
         number: i32,
         late_outcome: &str,
     ) -> Result<()>;
+}
+
+/// When rows of a kind come; `None` where none will.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct NextTimes {
+    /// The next of [`QueueStore::due_rescues`].
+    pub rescue: Option<Time>,
+    /// The next of [`QueueStore::due_questions`].
+    pub question: Option<Time>,
+    /// The next of [`QueueStore::expired`]; `None` also where it comes after more than a minute.
+    pub expiry: Option<Time>,
 }
 
 /// What counts for a setup's limits.

@@ -101,10 +101,13 @@ impl Worker {
         let instant = Instant::now();
         let Started { claimed, begun } = self.runner.start_due(now).await?;
         let is_empty = claimed.is_empty() && begun.is_empty();
-        let wait = match (claimed.now, claimed.next) {
+        let mut wait = match (claimed.now, claimed.next) {
             (Some(now), Some(next)) => next.since(now).min(self.config.poll),
             _ => self.config.poll,
         };
+        if !claimed.is_whole {
+            wait = wait.min(self.runner.until_look());
+        }
         for task in claimed.tasks {
             let place = Place::take(room, &task);
             let runner = self.runner.clone();

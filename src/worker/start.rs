@@ -15,7 +15,7 @@ use crate::ops::error::OpError;
 use crate::storage::Error;
 
 /// While there is enough to do, everything that may be due is looked at again after so many times what the last look took, ...
-const LOOK_PAUSE_TIMES: u32 = 5;
+const LOOK_PAUSE_TIMES: u32 = 10;
 /// ... but nothing is overlooked for longer than this.
 const LOOK_AGAIN_WITHIN: Duration = Duration::from_secs(2);
 
@@ -112,6 +112,11 @@ impl Runner {
             .await?;
         self.keep_claim(&claimed, round);
         Ok(claimed)
+    }
+
+    /// How long it is until everything is looked at again.
+    pub fn until_look(&self) -> Duration {
+        locked(&self.next_look).saturating_duration_since(Instant::now())
     }
 
     fn keep_claim(&self, claimed: &Claimed, round: Round) {

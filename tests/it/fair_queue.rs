@@ -29,6 +29,7 @@ use crate::support::scripted::{ASKABLE, NEITHER, Scripted};
 crate::on_both_databases!(
     a_batch_in_one_use_case_leaves_every_other_its_turn,
     a_claim_that_goes_on_takes_more_of_what_was_left,
+    a_claim_that_goes_on_waits_for_room,
     a_claim_that_goes_on_passes_over_what_was_paused,
     a_pace_holds_over_all_workers_and_is_smooth,
     a_bound_of_calls_under_way_holds_over_all_workers,
@@ -104,13 +105,22 @@ pub async fn resume(scene: &Scene) -> Setup {
 }
 
 /// A claim of up to three of a setup; `goes_on`: after an earlier one.
-async fn claim_three(scene: &Scene, mut round: Round, goes_on: bool) -> (Claimed, Round) {
+async fn claim_three(scene: &Scene, round: Round, goes_on: bool) -> (Claimed, Round) {
+    claim_into(Room::new(4), scene, round, goes_on).await
+}
+
+async fn claim_into(
+    room: Room,
+    scene: &Scene,
+    mut round: Round,
+    goes_on: bool,
+) -> (Claimed, Round) {
     if goes_on {
         round.go_on();
     }
     let delivering = scene.runner().delivering.clone();
     let claimed = scene.test.store.write(move |tx| {
-        let (room, token) = (Room::new(4), LeaseToken::generate());
+        let token = LeaseToken::generate();
         let claimed = claim(tx, &delivering, &mut round, room, token)?;
         Ok::<_, OpError>((claimed, round))
     });
@@ -149,6 +159,28 @@ async fn a_claim_that_goes_on_takes_more_of_what_was_left(engine: Engine) {
     assert_eq!((ids(&last), last.is_whole), (vec![elsewhere], true));
     let (none, _) = claim_three(&scene, round, true).await;
     assert!(none.is_empty() && none.is_whole);
+}
+
+/// That there is no room is no reason to look at everything, which would come to the same.
+async fn a_claim_that_goes_on_waits_for_room(engine: Engine) {
+    let scene = Scene::new(engine, Scripted::new(NEITHER, [])).await;
+    let mut waiting = Vec::new();
+    for _ in 0..5 {
+        waiting.push(scene.accept("+12125550100").await);
+        scene.advance_seconds(1);
+    }
+    let (_, round) = claim_three(&scene, Round::default(), false).await;
+    let mut full = Room::new(4);
+    for _ in 0..3 {
+        full.take(scene.setup_id, Kind::Send);
+    }
+    let (none, round) = claim_into(full.clone(), &scene, round, true).await;
+    assert!(none.is_empty() && !none.is_whole);
+    // One that does not go on looks at everything, whatever room there is.
+    let (none, _) = claim_into(full, &scene, round.clone(), false).await;
+    assert!(none.is_empty() && none.is_whole);
+    let (rest, _) = claim_three(&scene, round, true).await;
+    assert_eq!((ids(&rest), rest.is_whole), (waiting[3..].to_vec(), false));
 }
 
 async fn a_claim_that_goes_on_passes_over_what_was_paused(engine: Engine) {

@@ -12,7 +12,7 @@ use crate::domain::time::Time;
 use crate::domain::turns::{Lane, Turns};
 use crate::domain::use_case::UseCase;
 use crate::ops::error::{OpError, Result};
-use crate::storage::{Guard, Lock, Tx};
+use crate::storage::{Guard, Lock, NextTimes, Tx};
 
 /// A row that this worker holds until its lease ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,17 +95,20 @@ pub fn claim(
     };
     if std::mem::take(&mut round.goes_on) && !left.lanes.is_empty() {
         serve(tx, delivering, round, left, &mut room, token, &mut claimed)?;
-        if !claimed.is_empty() {
+        // A lane is left where there was no room for it, and not where it had nothing.
+        if !claimed.is_empty() || !round.more.is_empty() {
             return Ok(claimed);
         }
     }
     claimed.is_whole = true;
     expiries(tx, &mut claimed)?;
+    let next = tx.next_times()?;
+    claimed.look_at(next.expiry);
     round.claims = round.claims.wrapping_add(1);
     for step in 0..KINDS.len() {
         match KINDS[(round.claims + step) % KINDS.len()] {
-            Kind::Rescue => rescues(tx, delivering, &mut room, token, &mut claimed)?,
-            Kind::Ask => questions(tx, delivering, &mut room, token, &mut claimed)?,
+            Kind::Rescue => rescues(tx, delivering, next, &mut room, token, &mut claimed)?,
+            Kind::Ask => questions(tx, delivering, next, &mut room, token, &mut claimed)?,
             Kind::Send => waiting(tx, delivering, round, &mut room, token, &mut claimed)?,
         }
     }
@@ -121,7 +124,6 @@ fn expiries(tx: &mut dyn Tx, claimed: &mut Claimed) -> Result<()> {
         tx.save_delivery(guard, &delivery)?;
         claimed.ended.push(delivery);
     }
-    claimed.look_at(tx.next_expiry()?);
     Ok(())
 }
 
@@ -134,6 +136,7 @@ fn is_due(time: Option<Time>, now: Time) -> bool {
 fn rescues(
     tx: &mut dyn Tx,
     delivering: &Delivering,
+    next: NextTimes,
     room: &mut Room,
     token: LeaseToken,
     claimed: &mut Claimed,
@@ -143,9 +146,8 @@ fn rescues(
         return Ok(());
     }
     let now = tx.now()?;
-    let next = tx.next_rescue()?;
-    if !is_due(next, now) {
-        claimed.look_at(next);
+    if !is_due(next.rescue, now) {
+        claimed.look_at(next.rescue);
         return Ok(());
     }
     let lease_end = now.plus(delivering.lease);
@@ -159,7 +161,7 @@ fn rescues(
             kind: Kind::Rescue,
         });
     }
-    claimed.look_at(tx.next_rescue()?);
+    claimed.look_at(tx.next_times()?.rescue);
     Ok(())
 }
 
@@ -168,6 +170,7 @@ fn rescues(
 fn questions(
     tx: &mut dyn Tx,
     delivering: &Delivering,
+    next: NextTimes,
     room: &mut Room,
     token: LeaseToken,
     claimed: &mut Claimed,
@@ -177,9 +180,8 @@ fn questions(
         return Ok(());
     }
     let now = tx.now()?;
-    let next = tx.next_question()?;
-    if !is_due(next, now) {
-        claimed.look_at(next);
+    if !is_due(next.question, now) {
+        claimed.look_at(next.question);
         return Ok(());
     }
     let context = Context {
@@ -204,7 +206,7 @@ fn questions(
             kind: Kind::Ask,
         });
     }
-    claimed.look_at(tx.next_question()?);
+    claimed.look_at(tx.next_times()?.question);
     Ok(())
 }
 

@@ -1,12 +1,41 @@
 //! What all lists share: their order and paging, and the filters of voicemails.
 
+use diesel::dsl::sql;
+use diesel::expression::SqlLiteral;
+use diesel::prelude::*;
+use diesel::sql_types::BigInt;
+
+use super::super::{NO_WAY_IN, SORTED_BY_CREATE_TIME, TsSql};
+use super::Session;
+use crate::domain::ids::WorkspaceId;
+use crate::domain::time::Time;
+use crate::storage::prepared::Prepared;
+use crate::storage::values::Ts;
+use crate::storage::{Result, VoicemailFilter};
+
+/// How a list of voicemails is read that ended or changed within some time. No planner tells well enough: where few did, a walk
+/// in the list's order passes millions before its page is full, and where many did, sorting all of them for a page takes as long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// In its order, until the page is full.
+    InOrder,
+    /// All of that time, sorted.
+    ByTime,
+}
+
+/// Few: as many as are read and sorted for one page.
+const FEW: i64 = 5_000;
+
 /// Newest first by (create_time, id), from behind the page before. The first condition is what an
 /// index can seek to; the second sorts out rows of the same microsecond.
 macro_rules! page {
     ($query:expr, $table:ident, $page:expr) => {
         page!($query, $table::create_time, $table::id, $page)
     };
-    ($query:expr, $create_time:path, $id:path, $page:expr) => {{
+    ($query:expr, $create_time:path, $id:path, $page:expr) => {
+        page!($query, $create_time, $id, $create_time, $page)
+    };
+    ($query:expr, $create_time:path, $id:path, $by:expr, $page:expr) => {{
         let mut query = $query;
         if let Some((time, id)) = $page.after {
             let (time, id) = (
@@ -17,15 +46,36 @@ macro_rules! page {
                 .filter($create_time.le(time))
                 .filter($create_time.lt(time).or($id.lt(id)));
         }
-        query
-            .order(($create_time.desc(), $id.desc()))
-            .limit($page.limit)
+        query.order(($by.desc(), $id.desc())).limit($page.limit)
+    }};
+}
+
+/// The same of voicemails, read one way or the other.
+macro_rules! voicemail_page {
+    ($query:expr, $page:expr, $way:expr) => {{
+        let query = $query;
+        match $way {
+            super::lists::Way::InOrder => page!(query, voicemails, $page),
+            super::lists::Way::ByTime => {
+                let sorted = super::lists::sorted_by_create_time();
+                page!(
+                    query,
+                    voicemails::create_time,
+                    voicemails::id,
+                    sorted,
+                    $page
+                )
+            }
+        }
     }};
 }
 
 /// Every filter that is given, on a boxed query over `voicemails`.
 macro_rules! filtered {
-    ($query:expr, $workspace:expr, $filter:expr) => {{
+    ($query:expr, $workspace:expr, $filter:expr) => {
+        filtered!($query, $workspace, $filter, super::lists::Way::ByTime)
+    };
+    ($query:expr, $workspace:expr, $filter:expr, $way:expr) => {{
         let filter: &$crate::storage::VoicemailFilter = $filter;
         let mut query = $query.filter(voicemails::workspace_id.eq($workspace.0));
         if let Some(id) = filter.use_case_id {
@@ -79,17 +129,82 @@ macro_rules! filtered {
         if let Some(time) = filter.create_time_to {
             query = query.filter(voicemails::create_time.lt(Ts(time)));
         }
-        if let Some(time) = filter.end_time_from {
-            query = query.filter(voicemails::end_time.ge(Ts(time)));
-        }
-        if let Some(time) = filter.end_time_to {
-            query = query.filter(voicemails::end_time.lt(Ts(time)));
-        }
-        if let Some(time) = filter.update_time_from {
-            query = query.filter(updated_since!(Ts(time)));
+        for (condition, time) in super::lists::times_of(filter, $way) {
+            let condition = diesel::dsl::sql::<diesel::sql_types::Bool>(&condition)
+                .bind::<super::super::TsSql, _>(Ts(time));
+            query = query.filter(condition);
         }
         query
     }};
 }
 
-pub(super) use {filtered, page};
+pub(super) use {filtered, page, voicemail_page};
+
+/// What no index has in its order.
+pub(super) fn sorted_by_create_time() -> SqlLiteral<TsSql> {
+    sql(SORTED_BY_CREATE_TIME)
+}
+
+/// Conditions on when a voicemail ended or changed, each but for the time behind it.
+pub(super) fn times_of(filter: &VoicemailFilter, way: Way) -> Vec<(String, Time)> {
+    let no_way_in = match way {
+        Way::InOrder => NO_WAY_IN,
+        Way::ByTime => "",
+    };
+    let mut times = Vec::new();
+    let mut add = |condition: &str, time: Option<Time>| {
+        times.extend(time.map(|time| (format!("{no_way_in}{condition} "), time)));
+    };
+    add("voicemails.end_time >=", filter.end_time_from);
+    add("voicemails.end_time <", filter.end_time_to);
+    add("voicemails.update_time >=", filter.update_time_from);
+    if way == Way::InOrder {
+        // It came before it ended, so nobody has to walk there from the newest.
+        let bound = filter.end_time_to;
+        times.extend(bound.map(|time| ("voicemails.create_time < ".to_owned(), time)));
+    }
+    times
+}
+
+const ENDED_WITHIN: &str = "
+    SELECT count(*) AS rows FROM (
+        SELECT 1 AS one FROM voicemails WHERE workspace_id = $1 AND end_time >= $2 AND end_time < $3 LIMIT $4
+    ) AS within";
+const CHANGED_SINCE: &str = "
+    SELECT count(*) AS rows FROM (
+        SELECT 1 AS one FROM voicemails WHERE workspace_id = $1 AND update_time >= $2 LIMIT $3
+    ) AS since";
+
+#[derive(QueryableByName)]
+struct Counted {
+    #[diesel(sql_type = BigInt)]
+    rows: i64,
+}
+
+impl Session<'_> {
+    /// The better way for this filter: what ended or changed within its times is counted, as far as few.
+    pub(super) fn way(&mut self, workspace: WorkspaceId, filter: &VoicemailFilter) -> Result<Way> {
+        let mut is_few = false;
+        if filter.end_time_from.is_some() || filter.end_time_to.is_some() {
+            let query = diesel::sql_query(ENDED_WITHIN)
+                .bind::<BigInt, _>(workspace.0)
+                .bind::<TsSql, _>(Ts(filter.end_time_from.unwrap_or(Time::EPOCH)))
+                .bind::<TsSql, _>(Ts(filter.end_time_to.unwrap_or(Time::LAST)))
+                .bind::<BigInt, _>(FEW + 1);
+            let ended: Counted = Prepared(query).get_result(self.settled()?)?;
+            is_few |= ended.rows <= FEW;
+        }
+        if let Some(since) = filter.update_time_from {
+            let query = diesel::sql_query(CHANGED_SINCE)
+                .bind::<BigInt, _>(workspace.0)
+                .bind::<TsSql, _>(Ts(since))
+                .bind::<BigInt, _>(FEW + 1);
+            let changed: Counted = Prepared(query).get_result(self.settled()?)?;
+            is_few |= changed.rows <= FEW;
+        }
+        Ok(match is_few {
+            true => Way::ByTime,
+            false => Way::InOrder,
+        })
+    }
+}

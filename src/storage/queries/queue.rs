@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Bool};
+use diesel::sql_types::{BigInt, Bool, Nullable};
 
 use super::super::{IdSql, TsSql, breakers, setups, sweeps, voicemails};
 use super::Session;
@@ -23,17 +23,20 @@ use crate::domain::time::Time;
 use crate::domain::turns::Lane;
 use crate::storage::prepared::Prepared;
 use crate::storage::values::{Id, Ts};
-use crate::storage::{Error, QueueStore, Result, Starts, Tx};
+use crate::storage::{Error, NextTimes, QueueStore, Result, Starts, Tx};
 
 /// ACCEPTED.
 const WAITING: &str = "voicemails.status = 1";
-/// ACCEPTED and not put aside.
-const EXPIRING: &str = "voicemails.status = 1 AND voicemails.next_time IS NOT NULL";
+/// ACCEPTED and not put aside, in the words of the index by which what expires is found, and nothing else.
+const EXPIRING: &str =
+    "voicemails.status = 1 AND voicemails.next_time IS NOT NULL AND voicemails.attempt_count >= 0";
 /// SENDING and SENT, in the words of the index that both are found by.
 const SENDING: &str = "voicemails.status <> 1 AND voicemails.status = 2";
 const SENT: &str = "voicemails.status <> 1 AND voicemails.status = 3";
 /// SENDING, in a worker's hands.
 const UNDER_WAY: &str = "voicemails.status = 2 AND voicemails.lease_token IS NOT NULL";
+/// Of what expires later nothing needs to be known yet: a worker looks again within this time, whatever it is told.
+const EXPIRY_AHEAD: Duration = Duration::from_secs(60);
 /// How long a row that can't be read is left alone.
 const PUT_OFF: Duration = Duration::from_secs(600);
 
@@ -77,6 +80,28 @@ macro_rules! expiring {
     };
 }
 
+/// In one statement, because each costs a way to the database and is asked for at every look.
+macro_rules! next_times {
+    ($soon:expr) => {
+        diesel::sql_query(format!(
+            "SELECT ({}) AS rescue, ({}) AS question, (
+                SELECT expire_time FROM voicemails
+                WHERE {EXPIRING} AND next_time <= expire_time AND expire_time <= $1
+                ORDER BY expire_time LIMIT 1
+            ) AS expiry",
+            next_of(SENDING),
+            next_of(SENT),
+        ))
+        .bind::<TsSql, _>(Ts($soon))
+    };
+}
+
+fn next_of(status: &str) -> String {
+    format!(
+        "SELECT next_time FROM voicemails WHERE {status} AND next_time IS NOT NULL ORDER BY next_time, id LIMIT 1"
+    )
+}
+
 macro_rules! under_way {
     ($setup:expr) => {
         voicemails::table
@@ -86,30 +111,27 @@ macro_rules! under_way {
     };
 }
 
-/// Walks from use case to use case over the index, so that it costs the same for one waiting
-/// voicemail and for a million. `n` bounds the walk.
+/// Walks over the index from the first voicemail of a use case to that of the next, so that it costs the same for one that
+/// waits and for a million. `n` bounds the walk. Each lane is entered once, because what has left it and can't be cleared away
+/// yet is passed each time.
 const LANES: &str = "
-    WITH RECURSIVE lane (use_case_id, n) AS (
+    WITH RECURSIVE lane (id, n) AS (
         SELECT (
-            SELECT v.use_case_id FROM voicemails v
+            SELECT v.id FROM voicemails v
             WHERE v.status = 1 AND v.next_time IS NOT NULL AND v.use_case_id > $1
-            ORDER BY v.use_case_id LIMIT 1
+            ORDER BY v.use_case_id, v.next_time, v.id LIMIT 1
         ), 1
         UNION ALL
         SELECT (
-            SELECT v.use_case_id FROM voicemails v
-            WHERE v.status = 1 AND v.next_time IS NOT NULL AND v.use_case_id > lane.use_case_id
-            ORDER BY v.use_case_id LIMIT 1
+            SELECT v.id FROM voicemails v
+            WHERE v.status = 1 AND v.next_time IS NOT NULL AND v.use_case_id > head.use_case_id
+            ORDER BY v.use_case_id, v.next_time, v.id LIMIT 1
         ), lane.n + 1
-        FROM lane WHERE lane.use_case_id IS NOT NULL AND lane.n < $2
+        FROM lane JOIN voicemails head ON head.id = lane.id WHERE lane.n < $2
     )
-    SELECT lane.use_case_id, use_cases.workspace_id, use_cases.setup_id,
-           use_cases.pause_time IS NOT NULL AS is_paused, use_cases.senders_full_until, (
-        SELECT v.next_time FROM voicemails v
-        WHERE v.status = 1 AND v.next_time IS NOT NULL AND v.use_case_id = lane.use_case_id
-        ORDER BY v.next_time LIMIT 1
-    ) AS next_time
-    FROM lane JOIN use_cases ON use_cases.id = lane.use_case_id
+    SELECT head.use_case_id, use_cases.workspace_id, use_cases.setup_id,
+           use_cases.pause_time IS NOT NULL AS is_paused, use_cases.senders_full_until, head.next_time
+    FROM lane JOIN voicemails head ON head.id = lane.id JOIN use_cases ON use_cases.id = head.use_case_id
     ORDER BY lane.n";
 
 #[derive(QueryableByName)]
@@ -122,10 +144,20 @@ struct LaneRow {
     setup_id: Id,
     #[diesel(sql_type = Bool)]
     is_paused: bool,
-    #[diesel(sql_type = diesel::sql_types::Nullable<TsSql>)]
+    #[diesel(sql_type = Nullable<TsSql>)]
     senders_full_until: Option<Ts>,
-    #[diesel(sql_type = diesel::sql_types::Nullable<TsSql>)]
+    #[diesel(sql_type = Nullable<TsSql>)]
     next_time: Option<Ts>,
+}
+
+#[derive(QueryableByName)]
+struct NextTimesRow {
+    #[diesel(sql_type = Nullable<TsSql>)]
+    rescue: Option<Ts>,
+    #[diesel(sql_type = Nullable<TsSql>)]
+    question: Option<Ts>,
+    #[diesel(sql_type = Nullable<TsSql>)]
+    expiry: Option<Ts>,
 }
 
 impl QueueStore for Session<'_> {
@@ -189,24 +221,15 @@ impl QueueStore for Session<'_> {
         self.readable(rows, now)
     }
 
-    fn next_rescue(&mut self) -> Result<Option<Time>> {
-        self.next_timer(SENDING)
-    }
-
-    fn next_question(&mut self) -> Result<Option<Time>> {
-        self.next_timer(SENT)
-    }
-
-    fn next_expiry(&mut self) -> Result<Option<Time>> {
-        let query = voicemails::table
-            .filter(sql::<Bool>(EXPIRING))
-            // Only one that was put off waits for longer.
-            .filter(voicemails::next_time.le(voicemails::expire_time.nullable()))
-            .order(voicemails::expire_time)
-            .select(voicemails::expire_time)
-            .limit(1);
-        let expiry: Option<Ts> = Prepared(query).get_result(self.conn).optional()?;
-        Ok(expiry.map(|time| time.0))
+    fn next_times(&mut self) -> Result<NextTimes> {
+        let soon = self.now()?.plus(EXPIRY_AHEAD);
+        let row: NextTimesRow = Prepared(next_times!(soon)).get_result(self.conn)?;
+        let time = |time: Option<Ts>| time.map(|time| time.0);
+        Ok(NextTimes {
+            rescue: time(row.rescue),
+            question: time(row.question),
+            expiry: time(row.expiry),
+        })
     }
 
     fn setups_of(&mut self, lanes: &[Lane]) -> Result<Vec<Setup>> {
@@ -336,6 +359,7 @@ impl QueueStore for Session<'_> {
             Explain(timers!(SENT, now).limit(1)).text(self.settled()?)?,
             Explain(expiring!(now).limit(1)).text(self.settled()?)?,
             Explain(under_way!(SetupId::from(use_case.uuid()))).text(self.settled()?)?,
+            Explain(next_times!(now.plus(EXPIRY_AHEAD))).text(self.settled()?)?,
             Explain(
                 diesel::sql_query(LANES)
                     .bind::<IdSql, _>(Id(uuid::Uuid::nil()))
@@ -364,17 +388,6 @@ impl Session<'_> {
         };
         let mut put_off = together.put_off.deliveries.values();
         put_off.any(|(_, delivery)| delivery.use_case_id == use_case)
-    }
-
-    fn next_timer(&mut self, status: &str) -> Result<Option<Time>> {
-        let query = voicemails::table
-            .filter(sql::<Bool>(status))
-            .filter(voicemails::next_time.is_not_null())
-            .order((voicemails::next_time, voicemails::id))
-            .select(voicemails::next_time)
-            .limit(1);
-        let timer: Option<Option<Ts>> = Prepared(query).get_result(self.conn).optional()?;
-        Ok(timer.flatten().map(|time| time.0))
     }
 
     /// Those that can be read; the others are put off.

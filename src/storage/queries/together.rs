@@ -7,7 +7,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use diesel::prelude::*;
-use diesel::sql_types::{Nullable, Text};
+use diesel::sql_types::{Bool, Nullable, Text};
 
 use super::super::{
     Conn, ID_OF_TEXT, IdSql, ONE_OF, TEXTS, gate_checks, hand_overs, suppressions, voicemails,
@@ -81,13 +81,20 @@ impl PutOff {
     }
 }
 
-/// One of these voicemails' recipients, and what it was last sent from.
+/// What there is of a voicemail besides its row, so that nothing is asked for that is not there.
 #[derive(QueryableByName)]
-struct LastSenderRow {
+struct AheadRow {
     #[diesel(sql_type = IdSql)]
     id: Id,
+    /// What its recipient was last sent from.
     #[diesel(sql_type = Nullable<Text>)]
     sender: Option<String>,
+    #[diesel(sql_type = Bool)]
+    has_hand_overs: bool,
+    #[diesel(sql_type = Bool)]
+    has_checks: bool,
+    #[diesel(sql_type = Bool)]
+    is_suppressed: bool,
 }
 
 impl TogetherStore for Session<'_> {
@@ -118,10 +125,23 @@ impl TogetherStore for Session<'_> {
             .filter_map(|id| known.deliveries.get(id).cloned())
             .collect();
         let wanted: Vec<Id> = ahead.iter().map(|d| Id::from(d.voicemail_id)).collect();
-        self.look_at_hand_overs(&wanted)?;
-        self.look_at_checks(&wanted)?;
-        self.look_at_suppressions(&ahead)?;
-        self.look_at_last_senders(&wanted)
+        let rows = self.ahead_of(&wanted)?;
+        let those = |has: fn(&AheadRow) -> bool| -> Vec<Id> {
+            let rows = rows.iter().filter(|row| has(row));
+            rows.map(|row| row.id).collect()
+        };
+        self.look_at_hand_overs(&wanted, &those(|row| row.has_hand_overs))?;
+        self.look_at_checks(&wanted, &those(|row| row.has_checks))?;
+        let suppressed = those(|row| row.is_suppressed);
+        self.look_at_suppressions(&ahead, &suppressed)?;
+        if let Some(together) = &mut self.together {
+            let found = rows.into_iter().map(|row| {
+                let sender = row.sender.map(PhoneNumber::from_stored);
+                (row.id.into(), sender)
+            });
+            together.last_senders.extend(found);
+        }
+        Ok(())
     }
 
     fn lock_recipients(&mut self, recipients: &[(WorkspaceId, PhoneNumber)]) -> Result<()> {
@@ -184,12 +204,44 @@ impl Session<'_> {
 
     // What is put off by now is the claim itself, which changes nothing of what these read.
 
-    fn look_at_hand_overs(&mut self, ids: &[Id]) -> Result<()> {
-        let rows: Vec<HandOverRow> = hand_overs::table
-            .filter(hand_overs::voicemail_id.eq_any(ids))
-            .order((hand_overs::turn, hand_overs::create_time, hand_overs::id))
-            .select(HandOverRow::as_select())
-            .load(self.conn)?;
+    /// One row for each.
+    fn ahead_of(&mut self, ids: &[Id]) -> Result<Vec<AheadRow>> {
+        let texts: Vec<String> = ids.iter().map(|id| id.0.simple().to_string()).collect();
+        // The first of each by an index, and not EXISTS, which Postgres may answer by reading all of a table that was small.
+        let query = format!(
+            "WITH wanted AS ({TEXTS}) SELECT w.id, (
+                SELECT v.sender FROM voicemails v
+                WHERE v.workspace_id = w.workspace_id AND v.recipient = w.recipient
+                    AND (v.use_case_id = w.use_case_id) IS TRUE AND v.status NOT IN ({}, {}) AND v.id <> w.id
+                ORDER BY v.create_time DESC, v.id DESC LIMIT 1
+            ) AS sender, (
+                SELECT h.create_time FROM hand_overs h WHERE h.voicemail_id = w.id ORDER BY h.create_time LIMIT 1
+            ) IS NOT NULL AS has_hand_overs, (
+                SELECT c.number FROM gate_checks c WHERE c.voicemail_id = w.id ORDER BY c.number LIMIT 1
+            ) IS NOT NULL AS has_checks, (
+                SELECT s.id FROM suppressions s
+                WHERE s.workspace_id = w.workspace_id AND s.phone_number = w.recipient AND s.delete_time IS NULL
+                ORDER BY s.create_time, s.id LIMIT 1
+            ) IS NOT NULL AS is_suppressed
+            FROM voicemails w WHERE w.id {one_of}SELECT {ID_OF_TEXT} FROM wanted{end}",
+            Status::Cancelled as i16,
+            Status::Skipped as i16,
+            one_of = ONE_OF.0,
+            end = ONE_OF.1,
+        );
+        let query = diesel::sql_query(query).bind::<Text, _>(to_json("voicemails", &texts)?);
+        Ok(Prepared(query).load(self.conn)?)
+    }
+
+    fn look_at_hand_overs(&mut self, ids: &[Id], with_some: &[Id]) -> Result<()> {
+        let rows: Vec<HandOverRow> = match with_some {
+            [] => Vec::new(),
+            ids => hand_overs::table
+                .filter(hand_overs::voicemail_id.eq_any(ids))
+                .order((hand_overs::turn, hand_overs::create_time, hand_overs::id))
+                .select(HandOverRow::as_select())
+                .load(self.conn)?,
+        };
         let mut found: HashMap<VoicemailId, Vec<HandOver>> =
             ids.iter().map(|id| ((*id).into(), Vec::new())).collect();
         for hand_over in rows.into_iter().map(HandOverRow::read) {
@@ -205,12 +257,15 @@ impl Session<'_> {
     }
 
     /// The last of each that has any.
-    fn look_at_checks(&mut self, ids: &[Id]) -> Result<()> {
-        let rows: Vec<GateCheckRow> = gate_checks::table
-            .filter(gate_checks::voicemail_id.eq_any(ids))
-            .order((gate_checks::voicemail_id, gate_checks::number))
-            .select(GateCheckRow::as_select())
-            .load(self.conn)?;
+    fn look_at_checks(&mut self, ids: &[Id], with_some: &[Id]) -> Result<()> {
+        let rows: Vec<GateCheckRow> = match with_some {
+            [] => Vec::new(),
+            ids => gate_checks::table
+                .filter(gate_checks::voicemail_id.eq_any(ids))
+                .order((gate_checks::voicemail_id, gate_checks::number))
+                .select(GateCheckRow::as_select())
+                .load(self.conn)?,
+        };
         let mut found: HashMap<VoicemailId, Option<GateCheckRow>> =
             ids.iter().map(|id| ((*id).into(), None)).collect();
         for row in rows {
@@ -222,14 +277,18 @@ impl Session<'_> {
         Ok(())
     }
 
-    fn look_at_suppressions(&mut self, ahead: &[Delivery]) -> Result<()> {
+    fn look_at_suppressions(&mut self, ahead: &[Delivery], suppressed: &[Id]) -> Result<()> {
         let now = self.now()?;
         let mut found: HashMap<(WorkspaceId, PhoneNumber), Vec<Suppression>> = ahead
             .iter()
             .map(|d| ((d.workspace_id, d.recipient.clone()), Vec::new()))
             .collect();
-        let numbers: Vec<&str> = ahead.iter().map(|d| d.recipient.e164()).collect();
-        let workspaces: HashSet<WorkspaceId> = ahead.iter().map(|d| d.workspace_id).collect();
+        let suppressed: Vec<&Delivery> = ahead
+            .iter()
+            .filter(|d| suppressed.contains(&d.voicemail_id.into()))
+            .collect();
+        let numbers: Vec<&str> = suppressed.iter().map(|d| d.recipient.e164()).collect();
+        let workspaces: HashSet<WorkspaceId> = suppressed.iter().map(|d| d.workspace_id).collect();
         for workspace in workspaces {
             let rows: Vec<SuppressionRow> = suppressions::table
                 .filter(suppressions::workspace_id.eq(workspace.0))
@@ -251,33 +310,6 @@ impl Session<'_> {
         }
         if let Some(together) = &mut self.together {
             together.suppressions.extend(found);
-        }
-        Ok(())
-    }
-
-    /// The answers of `last_sender` for all of them.
-    fn look_at_last_senders(&mut self, ids: &[Id]) -> Result<()> {
-        let texts: Vec<String> = ids.iter().map(|id| id.0.simple().to_string()).collect();
-        let query = format!(
-            "WITH wanted AS ({TEXTS}) SELECT w.id, (
-                SELECT v.sender FROM voicemails v
-                WHERE v.workspace_id = w.workspace_id AND v.recipient = w.recipient
-                    AND (v.use_case_id = w.use_case_id) IS TRUE AND v.status NOT IN ({}, {}) AND v.id <> w.id
-                ORDER BY v.create_time DESC, v.id DESC LIMIT 1
-            ) AS sender FROM voicemails w WHERE w.id {one_of}SELECT {ID_OF_TEXT} FROM wanted{end}",
-            Status::Cancelled as i16,
-            Status::Skipped as i16,
-            one_of = ONE_OF.0,
-            end = ONE_OF.1,
-        );
-        let query = diesel::sql_query(query).bind::<Text, _>(to_json("voicemails", &texts)?);
-        let rows: Vec<LastSenderRow> = Prepared(query).load(self.conn)?;
-        if let Some(together) = &mut self.together {
-            let found = rows.into_iter().map(|row| {
-                let sender = row.sender.map(PhoneNumber::from_stored);
-                (row.id.into(), sender)
-            });
-            together.last_senders.extend(found);
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use diesel::sql_types::{BigInt, SmallInt};
 use super::super::{Db, ONE_OF, audios, batch_members, voicemail_labels, voicemails};
 use super::Session;
 use super::explain::Explain;
-use super::lists::{filtered, page};
+use super::lists::{filtered, page, voicemail_page};
 use super::rows::{AudioRow, VoicemailRow};
 use crate::domain::ids::{UseCaseId, VoicemailId, WorkspaceId};
 use crate::domain::phone::PhoneNumber;
@@ -30,7 +30,7 @@ macro_rules! batch_id {
 
 /// The query of ListVoicemails, for running it and for explaining it.
 macro_rules! list_query {
-    ($workspace:expr, $filter:expr, $page:expr) => {{
+    ($workspace:expr, $filter:expr, $page:expr, $way:expr) => {{
         let query = voicemails::table
             .inner_join(audios::table)
             .select((
@@ -39,7 +39,7 @@ macro_rules! list_query {
                 batch_id!(),
             ))
             .into_boxed::<Db>();
-        page!(filtered!(query, $workspace, $filter), voicemails, $page)
+        voicemail_page!(filtered!(query, $workspace, $filter, $way), $page, $way)
     }};
 }
 
@@ -134,7 +134,10 @@ impl VoicemailStore for Session<'_> {
     ) -> Result<Vec<Voicemail>> {
         let rows: Vec<(VoicemailRow, AudioRow, Option<String>)> = match &filter.batch_id {
             Some(id) => batch_list_query!(workspace, id, filter, at).load(self.settled()?)?,
-            None => list_query!(workspace, filter, at).load(self.settled()?)?,
+            None => {
+                let way = self.way(workspace, filter)?;
+                list_query!(workspace, filter, at, way).load(self.settled()?)?
+            }
         };
         let read = |(row, audio, batch_id): (VoicemailRow, _, _)| row.read(audio, batch_id);
         rows.into_iter().map(read).collect()
@@ -148,7 +151,10 @@ impl VoicemailStore for Session<'_> {
     ) -> Result<String> {
         match &filter.batch_id {
             Some(id) => Explain(batch_list_query!(workspace, id, filter, at)).text(self.settled()?),
-            None => Explain(list_query!(workspace, filter, at)).text(self.settled()?),
+            None => {
+                let way = self.way(workspace, filter)?;
+                Explain(list_query!(workspace, filter, at, way)).text(self.settled()?)
+            }
         }
     }
 
