@@ -28,8 +28,53 @@ struct Inner<I, O> {
     /// Pieces of work at once.
     at_once: usize,
     /// Taken for one piece of work.
-    most: usize,
+    most: Most<I>,
     work: Box<Work<I, O>>,
+}
+
+/// How much is taken for one piece of work.
+pub struct Most<I> {
+    count: usize,
+    /// Of all together; what is heavier by itself is taken alone.
+    weight: u64,
+    weigh: fn(&I) -> u64,
+}
+
+impl<I> Most<I> {
+    /// So many, whatever they weigh.
+    pub fn count(count: usize) -> Most<I> {
+        Most {
+            count,
+            weight: u64::MAX,
+            weigh: |_| 0,
+        }
+    }
+
+    /// And no more than they may weigh together.
+    pub fn weighing(self, weight: u64, weigh: fn(&I) -> u64) -> Most<I> {
+        Most {
+            weight,
+            weigh,
+            ..self
+        }
+    }
+
+    /// How many of these that may be, in their order: one at least, where there is any.
+    fn of<'i>(&self, items: impl Iterator<Item = &'i I>) -> usize
+    where
+        I: 'i,
+    {
+        let mut weight = 0_u64;
+        let fits = |(at, item): &(usize, &I)| {
+            weight = weight.saturating_add((self.weigh)(item));
+            *at == 0 || weight <= self.weight
+        };
+        items
+            .take(self.count.max(1))
+            .enumerate()
+            .take_while(fits)
+            .count()
+    }
 }
 
 struct Waiting<I, O> {
@@ -41,7 +86,7 @@ impl<I: Send + 'static, O: Send + 'static> Gather<I, O> {
     /// `work` answers for each that it is given, in their order.
     pub fn new<F>(
         at_once: usize,
-        most: usize,
+        most: Most<I>,
         work: impl Fn(Vec<I>) -> F + Send + Sync + 'static,
     ) -> Gather<I, O>
     where
@@ -53,7 +98,7 @@ impl<I: Send + 'static, O: Send + 'static> Gather<I, O> {
                 under_way: 0,
             }),
             at_once: at_once.max(1),
-            most: most.max(1),
+            most,
             work: Box::new(move |items| Box::pin(work(items))),
         }))
     }
@@ -113,7 +158,10 @@ impl<I: Send + 'static, O: Send + 'static> Place<I, O> {
     fn next(&mut self) -> Option<(Vec<I>, Vec<oneshot::Sender<O>>)> {
         let mut waiting = self.inner.lock();
         waiting.queue.retain(|(_, answer)| !answer.is_closed());
-        let most = self.inner.most.min(waiting.queue.len());
+        let most = self
+            .inner
+            .most
+            .of(waiting.queue.iter().map(|(item, _)| item));
         if most == 0 {
             waiting.under_way -= 1;
             self.is_given_back = true;
@@ -142,7 +190,7 @@ mod tests {
 
     /// Answers each number with itself and how many came with it, once it is let go.
     fn sizes(gate: Arc<Semaphore>, most: usize) -> Gather<u32, (u32, usize)> {
-        Gather::new(1, most, move |items: Vec<u32>| {
+        Gather::new(1, Most::count(most), move |items: Vec<u32>| {
             let gate = gate.clone();
             async move {
                 gate.acquire().await.expect("it is never closed").forget();
@@ -219,12 +267,31 @@ mod tests {
         assert!(answers.iter().all(|(_, count)| *count <= 3), "{answers:?}");
     }
 
+    #[test]
+    fn no_more_are_taken_than_may_weigh_together() {
+        let most = Most::count(4).weighing(10, |weight: &u64| *weight);
+        for (items, taken) in [
+            (&[][..], 0),
+            (&[3, 3, 3], 3),
+            (&[3, 3, 4], 3),
+            (&[3, 3, 5], 2),
+            (&[11, 1], 1),
+            (&[1, 11], 1),
+            (&[0, 0, 0], 3),
+            (&[0, 0, 0, 0], 4),
+            (&[0, 0, 0, 0, 0], 4),
+        ] {
+            assert_eq!(most.of(items.iter()), taken, "{items:?}");
+        }
+    }
+
     #[tokio::test]
     async fn a_panic_is_no_answer_and_stops_nobody_else() {
-        let gather: Gather<u32, u32> = Gather::new(1, 1, |items: Vec<u32>| async move {
-            assert!(!items.contains(&13), "an unlucky one");
-            items
-        });
+        let gather: Gather<u32, u32> =
+            Gather::new(1, Most::count(1), |items: Vec<u32>| async move {
+                assert!(!items.contains(&13), "an unlucky one");
+                items
+            });
         assert_eq!(gather.go(13).await, None);
         assert_eq!(gather.go(7).await, Some(7));
     }

@@ -7,18 +7,19 @@ use crate::carrier::Registry;
 use crate::crash;
 use crate::domain::gate;
 use crate::domain::ids::WorkspaceId;
-use crate::gather::Gather;
+use crate::gather::{Gather, Most};
 use crate::ops::error::{OpError, Result};
 use crate::ops::queue::QueueGauge;
 use crate::ops::send_together::{ReadySend, accept_together, judge_together};
-use crate::ops::send_voicemail::{Accepted, Accepting, AudioInput, Draft, accept, judge};
+use crate::ops::send_voicemail::{Accepted, Accepting, Draft, accept, judge};
 use crate::storage::{Error, Store};
 
 /// Units of work that judge at once, or that store at once. SQLite's writer takes one after the other anyway.
 const AT_ONCE: usize = 2;
 /// Sends of one unit of work.
 const TOGETHER_MAX: usize = 64;
-/// Audio above this size, of which few come, is stored by itself: a unit of work has 64 MiB in hand at most.
+/// Bytes of audio that one unit of work stores; an audio above it, of which few come, is stored by itself. Who comes behind a large
+/// one waits for as long as that takes.
 const TOGETHER_BYTES_MAX: u64 = 1_024 * 1_024;
 
 /// What one is told, or `None` where it has to be done alone.
@@ -96,12 +97,14 @@ impl Accepts {
     pub fn new(inner: Inner) -> Accepts {
         let inner = Arc::new(inner);
         let (judges, stores) = (inner.clone(), inner.clone());
+        let bytes = |send: &Arc<ReadySend>| send.input.new_bytes();
+        let together = Most::count(TOGETHER_MAX).weighing(TOGETHER_BYTES_MAX, bytes);
         Accepts {
             inner,
-            judging: Gather::new(AT_ONCE, TOGETHER_MAX, move |drafts| {
+            judging: Gather::new(AT_ONCE, Most::count(TOGETHER_MAX), move |drafts| {
                 judges.clone().judge_all(drafts)
             }),
-            storing: Gather::new(AT_ONCE, TOGETHER_MAX, move |sends| {
+            storing: Gather::new(AT_ONCE, together, move |sends| {
                 stores.clone().accept_all(sends)
             }),
         }
@@ -124,11 +127,7 @@ impl Accepts {
     /// Answers once it is stored for good.
     pub async fn accept(&self, send: ReadySend) -> Result<Accepted> {
         let send = Arc::new(send);
-        let goes_along = match &send.input {
-            AudioInput::Named => true,
-            AudioInput::New { audio, .. } => audio.size_bytes <= TOGETHER_BYTES_MAX,
-        };
-        let accepted = match goes_along {
+        let accepted = match send.input.new_bytes() <= TOGETHER_BYTES_MAX {
             true => self
                 .storing
                 .go(send.clone())

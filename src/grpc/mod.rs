@@ -54,9 +54,11 @@ use crate::wake::Wake;
 pub const DECODED_BYTES_MAX: usize = 4 * 1_024 * 1_024;
 /// The same for the services whose messages are small.
 const DECODED_SMALL_BYTES_MAX: usize = 1_024 * 1_024;
-/// HTTP/2 windows: what a client may send unread. Small enough that a thousand connections cost
-/// little, large enough for an upload at the speed of a local network.
+/// HTTP/2 windows: what a client may send unread. As large as HTTP/2's own default, for an upload over a long way; and less on
+/// the connections beyond so many, so that a thousand of them cost little.
 pub const STREAM_WINDOW_BYTES: u32 = 64 * 1_024;
+pub const STREAM_WINDOW_OF_MANY_BYTES: u32 = 16 * 1_024;
+pub const FEW_CONNECTIONS: usize = 128;
 pub const CONNECTION_WINDOW_BYTES: u32 = 1_024 * 1_024;
 /// Calls in progress on one connection.
 pub const STREAMS_PER_CONNECTION_MAX: u32 = 256;

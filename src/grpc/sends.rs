@@ -162,10 +162,11 @@ impl Voicemails {
         let heard = self.0.heard.clone();
         let sounded = tokio::task::spawn_blocking(move || {
             let bytes = body.into_bytes()?;
-            heard.check_sound(&walked, &bytes)?;
+            let known = heard.check_sound(&walked, &bytes)?;
             Ok::<_, OpError>(AudioInput::New {
                 audio: audio::describe(&walked),
                 bytes,
+                known,
             })
         });
         match sounded.await {
@@ -210,7 +211,7 @@ impl Voicemails {
         let body = Body::new(self.0.uploads.admit()?);
         let received = incoming.audio(body).await?;
         let Finished { input, _permit } = self.finish_upload(received).await?;
-        let AudioInput::New { audio, bytes } = input else {
+        let AudioInput::New { audio, bytes, .. } = input else {
             return Err(OpError::Internal(
                 "an upload came to stored audio".to_owned(),
             ));

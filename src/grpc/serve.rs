@@ -23,7 +23,10 @@ use tonic::service::Routes;
 use tonic::transport::Server;
 use tonic::transport::server::{Connected, TcpConnectInfo, TcpIncoming};
 
-use super::{CONNECTION_WINDOW_BYTES, CallLayer, STREAM_WINDOW_BYTES, STREAMS_PER_CONNECTION_MAX};
+use super::{
+    CONNECTION_WINDOW_BYTES, CallLayer, FEW_CONNECTIONS, STREAM_WINDOW_BYTES,
+    STREAM_WINDOW_OF_MANY_BYTES, STREAMS_PER_CONNECTION_MAX,
+};
 use crate::chance::even_draw;
 use crate::config::ConnectionLimits;
 use crate::domain::retry::spread;
@@ -52,7 +55,8 @@ pub async fn serve(
                 Some(Ok(stream)) => {
                     let age_max = spread(limits.age_max, even_draw());
                     let until = Until { age_max, grace: limits.grace, stop: stop.clone() };
-                    connections.spawn(serve_connection(routes.clone(), layer.clone(), stream, until));
+                    let window = stream_window(connections.len());
+                    connections.spawn(serve_connection(routes.clone(), layer.clone(), stream, window, until));
                 }
                 Some(Err(error)) => {
                     tracing::warn!(error = %error, "a connection could not be accepted");
@@ -77,7 +81,21 @@ struct Until {
     stop: watch::Receiver<bool>,
 }
 
-async fn serve_connection(routes: Routes, layer: CallLayer, stream: TcpStream, mut until: Until) {
+/// Of a connection that comes to so many others.
+fn stream_window(others: usize) -> u32 {
+    match others < FEW_CONNECTIONS {
+        true => STREAM_WINDOW_BYTES,
+        false => STREAM_WINDOW_OF_MANY_BYTES,
+    }
+}
+
+async fn serve_connection(
+    routes: Routes,
+    layer: CallLayer,
+    stream: TcpStream,
+    window: u32,
+    mut until: Until,
+) {
     let (open, closed) = oneshot::channel();
     let stream = Limited {
         stream,
@@ -95,7 +113,7 @@ async fn serve_connection(routes: Routes, layer: CallLayer, stream: TcpStream, m
         }
     };
     let served = Server::builder()
-        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_stream_window_size(window)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .max_concurrent_streams(STREAMS_PER_CONNECTION_MAX)
         .http2_keepalive_interval(Some(KEEPALIVE_EVERY))
@@ -170,5 +188,17 @@ impl Connected for Limited {
 
     fn connect_info(&self) -> TcpConnectInfo {
         self.stream.connect_info()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_beyond_the_first_may_send_less_unread() {
+        for (others, kib) in [(0, 64), (127, 64), (128, 16), (129, 16)] {
+            assert_eq!(stream_window(others), kib * 1_024, "{others}");
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! How much audio may be in progress over all calls.
 //!
 //! Each upload reserves the largest size that it may come to, so one that was admitted is never
-//! refused for want of room later. Bytes stay in memory while a third of the memory budget lasts, and
+//! refused for want of room later. Bytes stay in memory while a sixth of the memory budget lasts, and
 //! go to the spool after. An upload that goes there speaks for as much of it as it may come to; where
 //! no such room is left, the others fit into the rest of the memory, because the reservations together
 //! never pass memory and spool. So neither passes its own bound.
@@ -21,7 +21,7 @@ const RETRY_AFTER: Duration = Duration::from_secs(2);
 
 /// Of the memory budget one part in so many is for bytes that are kept until the upload is whole. The rest is for messages that
 /// come in, which can't go anywhere else.
-const KEPT_SHARE: u64 = 3;
+const KEPT_SHARE: u64 = 6;
 /// Chunks that are written to the spool at once.
 const SPOOLING_MAX: usize = 8;
 

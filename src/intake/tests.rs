@@ -18,8 +18,8 @@ fn incoming(parts: Vec<Result<Part<()>>>) -> Incoming<'static, ()> {
 
 #[tokio::test]
 async fn bytes_come_back_whole_from_memory_and_spool() {
-    // A third of it is kept in memory.
-    let uploads = uploads(300, 2 * BYTES_MAX);
+    // A sixth of it is kept in memory.
+    let uploads = uploads(600, 2 * BYTES_MAX);
     let mut body = Body::new(uploads.admit().expect("room"));
     let mut wanted = Vec::new();
     for (at, size) in [60, 40, 1, 0, 5_000].into_iter().enumerate() {
@@ -33,25 +33,25 @@ async fn bytes_come_back_whole_from_memory_and_spool() {
 }
 
 #[tokio::test]
-async fn a_third_of_the_memory_is_kept_and_the_rest_is_for_what_comes_in() {
+async fn a_sixth_of_the_memory_is_kept_and_the_rest_is_for_what_comes_in() {
     for (size, in_memory) in [(99, 99), (100, 100), (101, 0)] {
-        let uploads = uploads(300, BYTES_MAX);
+        let uploads = uploads(600, BYTES_MAX);
         let mut body = Body::new(uploads.admit().expect("room"));
         body.push(vec![1; size].into()).await.expect("room");
         assert_eq!(uploads.memory_used(), in_memory, "{size}");
         let message = uploads.memory().meter();
-        assert!(message.take(300 - in_memory) && !message.take(1), "{size}");
+        assert!(message.take(600 - in_memory) && !message.take(1), "{size}");
     }
 }
 
 #[tokio::test]
 async fn where_the_spool_is_spoken_for_the_others_stay_in_memory() {
-    let uploads = uploads(3 * BYTES_MAX, BYTES_MAX);
+    let uploads = uploads(6 * BYTES_MAX, BYTES_MAX);
     let mut bodies: Vec<Body> = (0..3)
         .map(|_| Body::new(uploads.admit().expect("room")))
         .collect();
-    let third = BYTES_MAX as usize;
-    for (body, size, in_memory) in [(0, third, third), (1, 1, third), (2, 5, third + 5)] {
+    let sixth = BYTES_MAX as usize;
+    for (body, size, in_memory) in [(0, sixth, sixth), (1, 1, sixth), (2, 5, sixth + 5)] {
         let chunk = vec![1; size].into();
         bodies[body].push(chunk).await.expect("room");
         assert_eq!(uploads.memory_used(), in_memory as u64, "{body}");

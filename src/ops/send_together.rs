@@ -99,7 +99,7 @@ fn store_audios(
             AudioInput::Named => {
                 used.insert(new.voicemail.audio.id);
             }
-            AudioInput::New { audio, bytes } => {
+            AudioInput::New { audio, bytes, .. } => {
                 let audio = Audio {
                     create_time: now,
                     ..audio.clone()

@@ -64,11 +64,27 @@ pub struct Accepting<'a> {
 pub enum AudioInput {
     /// What `audio_id` names.
     Named,
-    /// It passed the check; `bytes` are none where nothing is to be stored.
-    New { audio: Audio, bytes: Vec<u8> },
+    /// It passed the check; `bytes` are none where nothing is to be stored. Is it `known`? Then it likely is stored by now.
+    New {
+        audio: Audio,
+        bytes: Vec<u8>,
+        known: bool,
+    },
 }
 
 impl AudioInput {
+    /// Bytes that there are to store, as far as is known before.
+    pub fn new_bytes(&self) -> u64 {
+        match self {
+            AudioInput::New {
+                audio,
+                known: false,
+                ..
+            } => audio.size_bytes,
+            AudioInput::New { known: true, .. } | AudioInput::Named => 0,
+        }
+    }
+
     /// Of the two that there may be, the one of this call.
     pub(super) fn choose<'a>(&'a self, named: Option<&'a Audio>) -> Result<&'a Audio> {
         match (self, named) {
@@ -130,7 +146,7 @@ pub fn accept(
     }
     match input {
         AudioInput::Named => tx.touch_audio(voicemail.audio.id)?,
-        AudioInput::New { audio, bytes } => {
+        AudioInput::New { audio, bytes, .. } => {
             let fresh = Audio {
                 create_time: now,
                 ..audio.clone()

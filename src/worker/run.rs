@@ -18,7 +18,7 @@ use crate::domain::breaker::{Failures, Sign};
 use crate::domain::delivery::Delivery;
 use crate::domain::failure::FailureReason;
 use crate::domain::ids::AudioId;
-use crate::gather::Gather;
+use crate::gather::{Gather, Most};
 use crate::ops::Result;
 use crate::ops::deliver::{
     self, CallPlan, Called, Delivering, NextMove, QuestionPlan, Recorded, Round, Task,
@@ -465,43 +465,51 @@ impl Runner {
 /// Records what calls came to, many in one unit of work. `None`: it is to be recorded alone.
 fn records(store: &Store, delivering: &Delivering) -> Gather<Called, Option<Recorded>> {
     let (store, delivering) = (store.clone(), delivering.clone());
-    Gather::new(RECORDING_MAX, TOGETHER_MAX, move |called: Vec<Called>| {
-        let (store, delivering) = (store.clone(), delivering.clone());
-        let count = called.len();
-        async move {
-            let recorded = store.write(move |tx| {
-                let recorded = deliver::record_together(tx, &delivering, &called);
-                crash::after("record.written", recorded)
-            });
-            recorded.await.unwrap_or_else(|error: OpError| {
+    Gather::new(
+        RECORDING_MAX,
+        Most::count(TOGETHER_MAX),
+        move |called: Vec<Called>| {
+            let (store, delivering) = (store.clone(), delivering.clone());
+            let count = called.len();
+            async move {
+                let recorded = store.write(move |tx| {
+                    let recorded = deliver::record_together(tx, &delivering, &called);
+                    crash::after("record.written", recorded)
+                });
+                recorded.await.unwrap_or_else(|error: OpError| {
                 tracing::warn!(error = %error, "what came of calls could not be written together; each is written alone");
                 (0..count).map(|_| None).collect()
             })
-        }
-    })
+            }
+        },
+    )
 }
 
 fn audio(store: &Store) -> Gather<AudioId, std::result::Result<Option<Bytes>, String>> {
     let store = store.clone();
-    Gather::new(READING_MAX, READ_TOGETHER_MAX, move |ids: Vec<AudioId>| {
-        let store = store.clone();
-        async move {
-            let wanted: BTreeSet<AudioId> = ids.iter().copied().collect();
-            let read = store.read(move |tx| {
-                let mut read = HashMap::new();
-                for id in wanted {
-                    read.insert(id, tx.read_audio(id)?.map(Bytes::from));
-                }
-                Ok::<_, Error>(read)
-            });
-            let read = read.await.map_err(|error| error.to_string());
-            let of = |id: AudioId| match &read {
-                Ok(read) => Ok(read.get(&id).cloned().flatten()),
-                Err(error) => Err(error.clone()),
-            };
-            ids.into_iter().map(of).collect()
-        }
-    })
+    Gather::new(
+        READING_MAX,
+        Most::count(READ_TOGETHER_MAX),
+        move |ids: Vec<AudioId>| {
+            let store = store.clone();
+            async move {
+                let wanted: BTreeSet<AudioId> = ids.iter().copied().collect();
+                let read = store.read(move |tx| {
+                    let mut read = HashMap::new();
+                    for id in wanted {
+                        read.insert(id, tx.read_audio(id)?.map(Bytes::from));
+                    }
+                    Ok::<_, Error>(read)
+                });
+                let read = read.await.map_err(|error| error.to_string());
+                let of = |id: AudioId| match &read {
+                    Ok(read) => Ok(read.get(&id).cloned().flatten()),
+                    Err(error) => Err(error.clone()),
+                };
+                ids.into_iter().map(of).collect()
+            }
+        },
+    )
 }
 
 /// A panic elsewhere leaves an order or a count that is at worst old.

@@ -228,9 +228,9 @@ async fn every_filter_has_its_index(engine: Engine) {
         // Nothing ended within this time.
         ("voicemails_by_end_time", ended(1, 4)),
         ("voicemails_by_create_time", ended(0, ROWS / 2)),
-        ("voicemails_by_update_time", last_changed(4_999)),
-        ("voicemails_by_update_time", last_changed(5_000)),
-        ("voicemails_by_create_time", last_changed(5_001)),
+        ("voicemails_by_update_time", last_changed(999)),
+        ("voicemails_by_update_time", last_changed(1_000)),
+        ("voicemails_by_create_time", last_changed(1_001)),
     ];
     for (index, filter) in filters.into_iter().chain(few_and_many) {
         // Behind the first page of a list by end or update time, the range of create times is as good

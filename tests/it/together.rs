@@ -31,7 +31,11 @@ fn send(draft: Draft, seed: u64) -> ReadySend {
     let audio = described(&bytes);
     ReadySend {
         draft,
-        input: AudioInput::New { audio, bytes },
+        input: AudioInput::New {
+            audio,
+            bytes,
+            known: false,
+        },
     }
 }
 

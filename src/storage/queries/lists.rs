@@ -24,7 +24,7 @@ pub(super) enum Way {
 }
 
 /// Few: as many as are read and sorted for one page.
-const FEW: i64 = 5_000;
+const FEW: i64 = 1_000;
 
 /// Newest first by (create_time, id), from behind the page before. The first condition is what an
 /// index can seek to; the second sorts out rows of the same microsecond.

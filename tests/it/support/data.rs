@@ -117,7 +117,11 @@ impl Scene {
     pub async fn try_accept(&self, draft: Draft, seed: u64) -> Result<Accepted, OpError> {
         self.accepting(move |tx, accepting| {
             let (audio, bytes) = judged(seed);
-            let input = AudioInput::New { audio, bytes };
+            let input = AudioInput::New {
+                audio,
+                bytes,
+                known: false,
+            };
             accept(tx, &draft, &input, accepting)
         })
         .await
