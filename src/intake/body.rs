@@ -1,4 +1,4 @@
-//! The bytes of one upload while it comes in: in memory while the budget lasts, then on the spool.
+//! The bytes of one upload while it comes in: in memory while its share of the budget lasts, then on the spool.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -16,7 +16,7 @@ pub struct Body {
     reservation: Reservation,
     /// The first bytes, in pieces as they came: growing one buffer would hold twice as much.
     memory: Vec<Box<[u8]>>,
-    /// What came after the memory budget was used up.
+    /// What came after the share of the memory budget was used up.
     spool: Option<Arc<File>>,
     size: u64,
 }
@@ -43,6 +43,7 @@ impl Body {
                 return Ok(());
             }
             let folder = self.reservation.spool_folder();
+            let _turn = self.reservation.turn_to_spool().await;
             let spool = blocking(move || open_spool(&folder)).await?;
             self.spool = Some(Arc::new(spool));
         }

@@ -4,7 +4,7 @@
 //! refused for want of room later. Bytes stay in memory while a sixth of the memory budget lasts, and
 //! go to the spool after. An upload that goes there speaks for as much of it as it may come to; where
 //! no such room is left, the others fit into the rest of the memory, because the reservations together
-//! never pass memory and spool. So neither passes its own bound.
+//! never pass memory and spool.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -188,7 +188,7 @@ impl Reservation {
         self.uploads.0.spooling.acquire().await.ok()
     }
 
-    /// Where its bytes go once the memory is used up.
+    /// Where its bytes go once the share of the memory is used up.
     pub(super) fn spool_folder(&self) -> PathBuf {
         self.uploads.0.spool_dir.clone()
     }

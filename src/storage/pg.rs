@@ -55,8 +55,10 @@ pub const ID_OF_TEXT: &str = "CAST(value AS uuid)";
 
 /// The time by which voicemails are listed, as what is sorted: no index has it in its order.
 pub const SORTED_BY_CREATE_TIME: &str = "(voicemails.create_time + interval '0')";
-/// Before a column that rows are held against and not found by: Postgres knows from its statistics.
-pub const NO_WAY_IN: &str = "";
+/// What stands around a time since which voicemails changed.
+pub const UPDATED_SINCE: (&str, &str) = ("voicemails.update_time >= ", "");
+/// Does it help the planner to be told that few ended or changed within some time?
+pub const TELLS_FEW: bool = true;
 
 super::schema::schema!(Uuid, Timestamptz);
 

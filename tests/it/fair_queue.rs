@@ -161,7 +161,7 @@ async fn a_claim_that_goes_on_takes_more_of_what_was_left(engine: Engine) {
     assert!(none.is_empty() && none.is_whole);
 }
 
-/// That there is no room is no reason to look at everything, which would come to the same.
+/// That there is no room is no reason to look at everything before it is time to.
 async fn a_claim_that_goes_on_waits_for_room(engine: Engine) {
     let scene = Scene::new(engine, Scripted::new(NEITHER, [])).await;
     let mut waiting = Vec::new();

@@ -232,6 +232,14 @@ async fn every_filter_has_its_index(engine: Engine) {
         ("voicemails_by_update_time", last_changed(1_000)),
         ("voicemails_by_create_time", last_changed(1_001)),
     ];
+    // SQLite takes few for granted.
+    let few_and_many = few_and_many.map(|(index, filter)| match (engine, index) {
+        (Engine::Sqlite, "voicemails_by_create_time") if filter.update_time_from.is_some() => {
+            ("voicemails_by_update_time", filter)
+        }
+        (Engine::Sqlite, "voicemails_by_create_time") => ("", filter),
+        _ => (index, filter),
+    });
     for (index, filter) in filters.into_iter().chain(few_and_many) {
         // Behind the first page of a list by end or update time, the range of create times is as good
         // a way in, and either database may take it.
@@ -333,7 +341,9 @@ async fn the_queue_is_read_from_its_index(engine: Engine) {
     assert_eq!(plans.len(), 7);
     assert!(lanes.matches("voicemails_waiting").count() >= 2, "{lanes}");
     assert!(!lanes.contains("Seq Scan on voicemails"), "{lanes}");
-    assert!(!lanes.contains("SCAN v"), "{lanes}");
+    for whole in ["SCAN v", "SCAN head", "SCAN use_cases", "AUTOMATIC"] {
+        assert!(!lanes.contains(whole), "{whole} is in\n{lanes}");
+    }
     let lanes = test.write(|tx| tx.lanes(None, 3)).await;
     let lanes: Vec<_> = lanes.iter().map(|lane| lane.use_case_id.uuid()).collect();
     assert_eq!(lanes, [id(2, 0), id(2, 1), id(2, 2)]);

@@ -35,8 +35,8 @@ pub struct Round {
 }
 
 impl Round {
-    /// The next claim takes more of what the last one left, and looks at nothing else; where nothing was left, it is as
-    /// any other. To look at everything costs Postgres more the more rows have left the queue which it can't clear away
+    /// The next claim takes more of what the last one left, and looks at nothing else, also where its setups can have no more by
+    /// now; where nothing was left, it is as any other. To look at everything costs Postgres more the more rows have left the queue which it can't clear away
     /// yet, because another connection holds an old snapshot.
     pub fn go_on(&mut self) {
         self.goes_on = true;
@@ -95,7 +95,7 @@ pub fn claim(
     };
     if std::mem::take(&mut round.goes_on) && !left.lanes.is_empty() {
         serve(tx, delivering, round, left, &mut room, token, &mut claimed)?;
-        // A lane is left where there was no room for it, and not where it had nothing.
+        // A lane is left where its setup could have no more (room, pace, or its count is locked), and not where it had nothing.
         if !claimed.is_empty() || !round.more.is_empty() {
             return Ok(claimed);
         }
