@@ -27,7 +27,7 @@ pub(super) enum Way {
 /// Few: as many as are read and sorted for one page.
 const FEW: i64 = 1_000;
 /// By how much the clock of one who ends a voicemail may be behind that of one who accepted it.
-const CLOCKS_DIFFER: Duration = Duration::from_secs(86_400);
+const CLOCKS_DIFFER: Duration = Duration::from_secs(600);
 
 /// Newest first by (create_time, id), from behind the page before. The first condition is what an
 /// index can seek to; the second sorts out rows of the same microsecond.
