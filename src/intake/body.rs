@@ -36,22 +36,21 @@ impl Body {
             return Ok(());
         }
         self.size += chunk.len() as u64;
-        if self.spool.is_none() {
-            if self.reservation.take_memory(chunk.len() as u64) {
-                // A copy: the chunk may lie in a larger buffer, which would stay as long.
-                self.memory.push(chunk.as_ref().into());
-                return Ok(());
-            }
-            let folder = self.reservation.spool_folder();
-            let _turn = self.reservation.turn_to_spool().await;
-            let spool = blocking(move || open_spool(&folder)).await?;
-            self.spool = Some(Arc::new(spool));
-        }
-        let Some(spool) = self.spool.clone() else {
+        if self.spool.is_none() && self.reservation.take_memory(chunk.len() as u64) {
+            // A copy: the chunk may lie in a larger buffer, which would stay as long.
+            self.memory.push(chunk.as_ref().into());
             return Ok(());
-        };
+        }
         // The other chunks wait where they are, and not each with a thread.
         let _turn = self.reservation.turn_to_spool().await;
+        let spool = match &self.spool {
+            Some(spool) => spool.clone(),
+            None => {
+                let folder = self.reservation.spool_folder();
+                let opened = Arc::new(blocking(move || open_spool(&folder)).await?);
+                self.spool.insert(opened).clone()
+            }
+        };
         blocking(move || (&*spool).write_all(&chunk)).await
     }
 

@@ -64,6 +64,23 @@ async fn where_the_spool_is_spoken_for_the_others_stay_in_memory() {
 }
 
 #[tokio::test]
+async fn eight_chunks_are_written_to_the_spool_at_once() {
+    let uploads = uploads(BYTES_MAX, BYTES_MAX);
+    let upload = uploads.admit().expect("room");
+    let mut turns = Vec::new();
+    for _ in 0..8 {
+        turns.push(upload.turn_to_spool().await);
+    }
+    let mut ninth = Box::pin(upload.turn_to_spool());
+    let waits = std::future::poll_fn(|context| {
+        std::task::Poll::Ready(ninth.as_mut().poll(context).is_pending())
+    });
+    assert!(waits.await);
+    turns.pop();
+    assert!(ninth.await.is_some());
+}
+
+#[tokio::test]
 async fn a_body_that_is_dropped_gives_its_room_back() {
     let uploads = uploads(BYTES_MAX, 0);
     let mut body = Body::new(uploads.admit().expect("room"));

@@ -36,8 +36,8 @@ pub struct Round {
 
 impl Round {
     /// The next claim takes more of what the last one left, and looks at nothing else, also where its setups can have no more by
-    /// now; where nothing was left, it is as any other. To look at everything costs Postgres more the more rows have left the queue which it can't clear away
-    /// yet, because another connection holds an old snapshot.
+    /// now; where nothing was left, it is as any other. To look at everything costs Postgres more the more rows have left the
+    /// queue which it can't clear away yet, because another connection holds an old snapshot.
     pub fn go_on(&mut self) {
         self.goes_on = true;
     }

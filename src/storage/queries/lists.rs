@@ -178,39 +178,46 @@ const CHANGED_SINCE: &str = "
     ) AS since";
 
 #[derive(QueryableByName)]
-struct Counted {
+pub(super) struct Counted {
     #[diesel(sql_type = BigInt)]
-    rows: i64,
+    pub rows: i64,
 }
 
 impl Session<'_> {
     /// The better way for this filter: what ended or changed within its times is counted, as far as few. By its statistics the
     /// planner expects many where a quiet hour had none, and then walks in the list's order through millions.
     pub(super) fn way(&mut self, workspace: WorkspaceId, filter: &VoicemailFilter) -> Result<Way> {
-        let mut is_few = false;
-        if !TELLS_FEW {
-            return Ok(Way::Planned);
+        if TELLS_FEW
+            && (self.few_ended(workspace, filter)? || self.few_changed(workspace, filter)?)
+        {
+            return Ok(Way::ByTime);
         }
-        if filter.end_time_from.is_some() || filter.end_time_to.is_some() {
-            let query = diesel::sql_query(ENDED_WITHIN)
-                .bind::<BigInt, _>(workspace.0)
-                .bind::<TsSql, _>(Ts(filter.end_time_from.unwrap_or(Time::EPOCH)))
-                .bind::<TsSql, _>(Ts(filter.end_time_to.unwrap_or(Time::LAST)))
-                .bind::<BigInt, _>(FEW + 1);
-            let ended: Counted = Prepared(query).get_result(self.settled()?)?;
-            is_few |= ended.rows <= FEW;
+        Ok(Way::Planned)
+    }
+
+    fn few_ended(&mut self, workspace: WorkspaceId, filter: &VoicemailFilter) -> Result<bool> {
+        let (from, to) = (filter.end_time_from, filter.end_time_to);
+        if from.or(to).is_none() {
+            return Ok(false);
         }
-        if let Some(since) = filter.update_time_from {
-            let query = diesel::sql_query(CHANGED_SINCE)
-                .bind::<BigInt, _>(workspace.0)
-                .bind::<TsSql, _>(Ts(since))
-                .bind::<BigInt, _>(FEW + 1);
-            let changed: Counted = Prepared(query).get_result(self.settled()?)?;
-            is_few |= changed.rows <= FEW;
-        }
-        Ok(match is_few {
-            true => Way::ByTime,
-            false => Way::Planned,
-        })
+        let query = diesel::sql_query(ENDED_WITHIN)
+            .bind::<BigInt, _>(workspace.0)
+            .bind::<TsSql, _>(Ts(from.unwrap_or(Time::EPOCH)))
+            .bind::<TsSql, _>(Ts(to.unwrap_or(Time::LAST)))
+            .bind::<BigInt, _>(FEW + 1);
+        let ended: Counted = Prepared(query).get_result(self.settled()?)?;
+        Ok(ended.rows <= FEW)
+    }
+
+    fn few_changed(&mut self, workspace: WorkspaceId, filter: &VoicemailFilter) -> Result<bool> {
+        let Some(since) = filter.update_time_from else {
+            return Ok(false);
+        };
+        let query = diesel::sql_query(CHANGED_SINCE)
+            .bind::<BigInt, _>(workspace.0)
+            .bind::<TsSql, _>(Ts(since))
+            .bind::<BigInt, _>(FEW + 1);
+        let changed: Counted = Prepared(query).get_result(self.settled()?)?;
+        Ok(changed.rows <= FEW)
     }
 }

@@ -7,7 +7,7 @@ use diesel::sql_types::{BigInt, SmallInt};
 use super::super::{Db, ONE_OF, audios, batch_members, voicemail_labels, voicemails};
 use super::Session;
 use super::explain::Explain;
-use super::lists::{filtered, page, voicemail_page};
+use super::lists::{Counted, filtered, page, voicemail_page};
 use super::rows::{AudioRow, VoicemailRow};
 use crate::domain::ids::{UseCaseId, VoicemailId, WorkspaceId};
 use crate::domain::phone::PhoneNumber;
@@ -202,11 +202,6 @@ impl VoicemailStore for Session<'_> {
     }
 
     fn count_waiting(&mut self, workspace: WorkspaceId, at_most: i64) -> Result<i64> {
-        #[derive(QueryableByName)]
-        struct Counted {
-            #[diesel(sql_type = BigInt)]
-            rows: i64,
-        }
         let counted: Counted = diesel::sql_query(
             "SELECT count(*) AS rows FROM (SELECT 1 AS one FROM voicemails \
              WHERE workspace_id = $1 AND status = $2 LIMIT $3) AS waiting",
