@@ -7,6 +7,8 @@
 mod architecture;
 #[path = "docs/compose.rs"]
 mod compose;
+#[path = "docs/error_examples.rs"]
+mod error_examples;
 #[path = "docs/errors.rs"]
 mod errors;
 #[path = "docs/links.rs"]

@@ -75,6 +75,18 @@ fn every_limit_is_the_programs() {
             "Values of one filter, paths of an update mask",
             grpc::LIST_MAX.to_string(),
         ),
+        (
+            "Bytes of a call that are under way unread",
+            format!("{} KiB", grpc::STREAM_WINDOW_BYTES / 1_024),
+        ),
+        (
+            "Bytes of a call that are under way unread",
+            format!("{} KiB", grpc::STREAM_WINDOW_OF_MANY_BYTES / 1_024),
+        ),
+        (
+            "Bytes of a call that are under way unread",
+            grpc::FEW_CONNECTIONS.to_string(),
+        ),
         ("A report", grouped(report::SLICES_MAX as u64)),
         (
             "Wait for a byte of an upload",

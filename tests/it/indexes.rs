@@ -319,12 +319,16 @@ async fn what_counts_is_counted_from_its_indexes(engine: Engine) {
 async fn what_ended_within_a_time_is_listed_once_whether_few_or_many(engine: Engine) {
     let test = TestStore::new(engine).await;
     fill(&test);
-    // The clock of the one who ended number 24,990 was five minutes behind.
-    let late = |text: &str| {
-        format!("UPDATE voicemails SET create_time = end_time + {text} WHERE request_id = 'r24990'")
+    // The clock of the one who ended number 24,991 was five minutes behind; and the audio gets a hash that can be read.
+    let change = |later: &str, hash: &str| {
+        format!(
+            "UPDATE voicemails SET create_time = end_time + {later} WHERE request_id = 'r24991'; \
+             UPDATE audios SET sha256 = {hash};"
+        )
     };
-    test.database
-        .sql(&late("300000000"), &late("interval '5 minutes'"));
+    let sqlite = change("300000000", "zeroblob(32)");
+    let postgres = change("interval '5 minutes'", "decode(repeat('00', 32), 'hex')");
+    test.database.sql(&sqlite, &postgres);
     // Number n ended at n + 5, but for each 200th, which waits.
     for (from, to, page_size, count) in [
         (2_000, 2_500, 100, 500 - 3),
