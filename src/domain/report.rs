@@ -58,6 +58,24 @@ pub enum Grain {
     Day = 4,
 }
 
+/// How counts by the hour are put together by time.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Periods {
+    #[default]
+    All,
+    Hours,
+    /// By local days: from each of these hours on the zone is so many hours ahead of UTC. They are in order, and what comes
+    /// before the second is as from the first on.
+    Days(Vec<HoursAhead>),
+}
+
+/// The hours are counted from 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HoursAhead {
+    pub from_hour: i64,
+    pub hours: i64,
+}
+
 impl Grain {
     pub const ALL: [Grain; 4] = [
         Grain::HourAndSender,
@@ -114,6 +132,16 @@ impl Tally {
             for (bucket, count) in latencies {
                 *self.latencies.entry(*bucket).or_default() += count;
             }
+        }
+    }
+
+    /// What another one counts too.
+    pub fn include(&mut self, other: &Tally) {
+        for (all, more) in self.by_status.iter_mut().zip(other.by_status) {
+            *all += more;
+        }
+        for (bucket, count) in &other.latencies {
+            *self.latencies.entry(*bucket).or_default() += count;
         }
     }
 

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use super::error::{OpError, Result, Violation};
 use crate::domain::ids::WorkspaceId;
-use crate::domain::report::{Dimension, GROUPS_MAX, Grain, Group, SLICE, SLICES_MAX, Slice, Tally};
+use crate::domain::report::{Dimension, GROUPS_MAX, Group, SLICE, SLICES_MAX, Slice, Tally};
 use crate::domain::status::Status;
 use crate::storage::{Ended, Tx, VoicemailFilter};
 
@@ -46,7 +46,7 @@ fn slices(
     request: &ReportRequest,
     simulated: Option<bool>,
 ) -> Result<Vec<Slice>> {
-    let mut slices = Vec::new();
+    let (mut slices, periods) = (Vec::new(), pieces::periods(request));
     for piece in pieces::of(request) {
         let filter = VoicemailFilter {
             create_time_from: piece.from,
@@ -55,28 +55,25 @@ fn slices(
         };
         slices.extend(match piece.grain {
             None => tx.report_slices(workspace, &filter, &request.dimensions, simulated)?,
-            Some(grain) => counted(tx, workspace, &filter, request, simulated, grain)?,
+            Some(grain) => {
+                let ended = Ended {
+                    filter: &filter,
+                    dimensions: &request.dimensions,
+                    periods: &periods,
+                    simulated,
+                    grain,
+                };
+                counted(tx, workspace, &ended)?
+            }
         });
     }
     Ok(slices)
 }
 
 /// What has ended from its counts, and what is on its way as it stands.
-fn counted(
-    tx: &mut dyn Tx,
-    workspace: WorkspaceId,
-    filter: &VoicemailFilter,
-    request: &ReportRequest,
-    simulated: Option<bool>,
-    grain: Grain,
-) -> Result<Vec<Slice>> {
-    let ended = Ended {
-        filter,
-        dimensions: &request.dimensions,
-        simulated,
-        grain,
-    };
-    let mut slices = tx.ended_slices(workspace, &ended)?;
+fn counted(tx: &mut dyn Tx, workspace: WorkspaceId, ended: &Ended<'_>) -> Result<Vec<Slice>> {
+    let filter = ended.filter;
+    let mut slices = tx.ended_slices(workspace, ended)?;
     let is_asked = |status: &Status| {
         status.is_in_flight() && (filter.statuses.is_empty() || filter.statuses.contains(status))
     };
@@ -86,7 +83,12 @@ fn counted(
             statuses: vec![status],
             ..filter.clone()
         };
-        slices.extend(tx.report_slices(workspace, &on_its_way, &request.dimensions, simulated)?);
+        slices.extend(tx.report_slices(
+            workspace,
+            &on_its_way,
+            ended.dimensions,
+            ended.simulated,
+        )?);
     }
     Ok(slices)
 }
@@ -102,11 +104,9 @@ fn fold(
         return Err(too_much("too many parts to be put together".to_owned()));
     }
     let mut groups: BTreeMap<Group, Tally> = BTreeMap::new();
-    let mut total = Tally::default();
     // Slices of one hour or day share its start, so each is computed once.
     let mut starts: BTreeMap<i64, i64> = BTreeMap::new();
     for slice in slices {
-        total.add(slice.status, slice.count, &slice.latencies);
         let mut group = slice.group;
         if let Some(number) = slice.slice {
             let start = match starts.get(&number) {
@@ -126,6 +126,8 @@ fn fold(
     }
     // What was counted and taken back again is no group.
     groups.retain(|_, tally| tally.total() > 0);
+    let mut total = Tally::default();
+    groups.values().for_each(|tally| total.include(tally));
     if groups.len() > GROUPS_MAX {
         let given = format!("{} groups; at most {GROUPS_MAX} are allowed", groups.len());
         return Err(too_much(given));

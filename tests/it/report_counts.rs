@@ -41,6 +41,9 @@ const REASONS: [FailureReason; 4] = [
     FailureReason::InternalDnc,
 ];
 
+/// A zone whose clocks change twice within the days of these histories.
+const CHANGING: &str = "STD5DST,M11.4.3,M11.4.6";
+
 fn outcome(chance: &mut Chance) -> Outcome {
     let reason = chance.one_of(&REASONS);
     match chance.below(8) {
@@ -232,14 +235,17 @@ impl Past {
             filter.create_time_from = Some(one.min(other));
             filter.create_time_to = Some(one.max(other));
         }
-        let zone = chance.one_of(&["UTC", "America/New_York", "Asia/Kolkata"]);
+        let zone = chance.one_of(&["UTC", "America/New_York", "Asia/Kolkata", CHANGING]);
         ReportRequest {
             filter,
             dimensions: dimensions
                 .into_iter()
                 .filter(|_| chance.in_hundred(30))
                 .collect(),
-            time_zone: jiff::tz::TimeZone::get(zone).unwrap(),
+            time_zone: match zone {
+                CHANGING => jiff::tz::TimeZone::posix(zone).unwrap(),
+                name => jiff::tz::TimeZone::get(name).unwrap(),
+            },
             include_simulated: chance.in_hundred(50),
         }
     }

@@ -1,7 +1,7 @@
 //! Which parts of a report are read from the counts of ended voicemails, and which from the voicemails themselves.
 
 use super::ReportRequest;
-use crate::domain::report::{Dimension, Grain};
+use crate::domain::report::{Dimension, Grain, HoursAhead, Periods};
 use crate::domain::time::Time;
 use crate::storage::VoicemailFilter;
 
@@ -57,7 +57,7 @@ pub fn of(request: &ReportRequest) -> Vec<Piece> {
 fn grain_of(request: &ReportRequest) -> Option<Grain> {
     let is_by_time = |dimension: &Dimension| matches!(dimension, Dimension::Day | Dimension::Hour);
     let by_time = request.dimensions.iter().any(is_by_time);
-    if is_finer(&request.filter) || (by_time && !has_whole_hours(request)) {
+    if is_finer(&request.filter) || (by_time && hours_ahead(request).is_none()) {
         return None;
     }
     let by_sender = request.dimensions.contains(&Dimension::Sender);
@@ -99,27 +99,39 @@ fn is_finer(filter: &VoicemailFilter) -> bool {
         || update_time_from.is_some()
 }
 
-/// Do the hours of the zone begin with those of UTC throughout the report? Without borders that is not asked:
+/// How its counts are put together by time, where it is read from counts.
+pub fn periods(request: &ReportRequest) -> Periods {
+    if request.dimensions.contains(&Dimension::Day) {
+        return Periods::Days(hours_ahead(request).unwrap_or_default());
+    }
+    match request.dimensions.contains(&Dimension::Hour) {
+        true => Periods::Hours,
+        false => Periods::All,
+    }
+}
+
+/// How many hours the zone is ahead of UTC; `None`: these are not whole ones throughout the report, or it has no borders, and
 /// long ago every zone had its local time.
-fn has_whole_hours(request: &ReportRequest) -> bool {
-    let filter = &request.filter;
-    let (Some(from), Some(to)) = (filter.create_time_from, filter.create_time_to) else {
-        return false;
-    };
-    let instant = |time: Time| jiff::Timestamp::from_microsecond(time.micros());
-    let (Ok(from), Ok(to)) = (instant(from), instant(to)) else {
-        return false;
-    };
-    let is_whole = |seconds: i64| seconds % 3_600 == 0;
+fn hours_ahead(request: &ReportRequest) -> Option<Vec<HoursAhead>> {
+    let instant = |time: Option<Time>| jiff::Timestamp::from_microsecond(time?.micros()).ok();
+    let from = instant(request.filter.create_time_from)?;
+    let to = instant(request.filter.create_time_to)?;
     let zone = &request.time_zone;
-    is_whole(i64::from(zone.to_offset(from).seconds()))
-        && zone
-            .following(from)
-            .take_while(|change| change.timestamp() < to)
-            .all(|change| {
-                is_whole(change.timestamp().as_second())
-                    && is_whole(i64::from(change.offset().seconds()))
-            })
+    let whole = |seconds: i64| (seconds % 3_600 == 0).then_some(seconds / 3_600);
+    let mut ahead = vec![HoursAhead {
+        from_hour: from.as_second().div_euclid(3_600),
+        hours: whole(zone.to_offset(from).seconds().into())?,
+    }];
+    for change in zone
+        .following(from)
+        .take_while(|change| change.timestamp() < to)
+    {
+        ahead.push(HoursAhead {
+            from_hour: whole(change.timestamp().as_second())?,
+            hours: whole(change.offset().seconds().into())?,
+        });
+    }
+    Some(ahead)
 }
 
 struct Pieces(Vec<Piece>);
@@ -255,5 +267,35 @@ mod tests {
         assert_eq!(by("Australia/Lord_Howe", from, to), [None]);
         let summer = by("Australia/Lord_Howe", "2026-10-10T00:00:00Z", to);
         assert_eq!(summer, [Some(Grain::Hour)]);
+    }
+
+    #[test]
+    fn days_are_those_of_the_zone_on_both_sides_of_a_change_of_its_clocks() {
+        let periods = |zone, from, to| {
+            periods(&ReportRequest {
+                filter: VoicemailFilter {
+                    create_time_from: Some(time(from)),
+                    create_time_to: Some(time(to)),
+                    ..VoicemailFilter::default()
+                },
+                dimensions: vec![Dimension::Day],
+                time_zone: jiff::tz::TimeZone::get(zone).expect("a zone"),
+                include_simulated: false,
+            })
+        };
+        let hour = |text| time(text).micros() / HOUR;
+        let ahead = |text, hours| HoursAhead {
+            from_hour: hour(text),
+            hours,
+        };
+        let (from, to) = ("2026-10-20T00:00:00Z", "2026-11-20T00:00:00Z");
+        assert_eq!(
+            periods("America/New_York", from, to),
+            Periods::Days(vec![ahead(from, -4), ahead("2026-11-01T06:00:00Z", -5)])
+        );
+        assert_eq!(
+            periods("UTC", from, to),
+            Periods::Days(vec![ahead(from, 0)])
+        );
     }
 }

@@ -12,7 +12,7 @@ use super::Session;
 use super::report::{GroupRow, group_columns, is_by_time, most_slices, read_group};
 use super::rows::{from_json, status, to_json};
 use crate::domain::ids::WorkspaceId;
-use crate::domain::report::{Grain, Latencies, SLICE, Slice};
+use crate::domain::report::{Grain, HoursAhead, Latencies, Periods, SLICE, Slice};
 use crate::domain::time::Time;
 use crate::storage::values::Id;
 use crate::storage::{Ended, Folded, Result};
@@ -135,16 +135,41 @@ impl ChangeRow {
     }
 }
 
+const SLICES_OF_HOUR: u64 = 3_600 / SLICE.as_secs();
+
+/// The expression that counts are grouped by, and a slice that lies in the period: its first hour, which is on the right side of
+/// any change of clocks.
+fn period_columns(periods: &Periods) -> (String, String) {
+    let none = || "CAST(NULL AS bigint)".to_owned();
+    let group =
+        match periods {
+            Periods::All => return (none(), none()),
+            Periods::Hours => "ended_counts.hour".to_owned(),
+            Periods::Days(ahead) => {
+                let first = ahead.first().map_or(0, |first| first.hours);
+                let later = ahead.iter().skip(1).fold(first.to_string(), |before, change| {
+                let HoursAhead { from_hour, hours } = change;
+                format!("CASE WHEN ended_counts.hour >= {from_hour} THEN {hours} ELSE {before} END")
+            });
+                format!("(ended_counts.hour + {later}) / 24")
+            }
+        };
+    (group, format!("min(ended_counts.hour) * {SLICES_OF_HOUR}"))
+}
+
 /// The hour as a number of slices, where grouped by time.
-fn time_column(table: &str, is_by_time: bool) -> String {
-    let slices = 3_600 / SLICE.as_secs();
+fn time_of_change(is_by_time: bool) -> String {
     match is_by_time {
-        true => format!("{table}.hour * {slices}"),
+        true => format!("ended_changes.hour * {SLICES_OF_HOUR}"),
         false => "CAST(NULL AS bigint)".to_owned(),
     }
 }
 
-type CountedRow = (GroupRow, Option<i64>, i16, String, i64, i64);
+/// Lists of latencies, with commas between them.
+const LATENCIES: &str =
+    "string_agg(ended_counts.latencies, ',') FILTER (WHERE ended_counts.latencies <> '[]')";
+
+type CountedRow = (GroupRow, Option<i64>, i16, Option<String>, i64);
 type ChangedRow = (GroupRow, Option<i64>, i16, Option<i16>, i64);
 
 impl Session<'_> {
@@ -153,32 +178,30 @@ impl Session<'_> {
         workspace: WorkspaceId,
         ended: &Ended<'_>,
     ) -> Result<Vec<Slice>> {
-        let time = time_column("ended_counts", is_by_time(ended.dimensions));
+        let (period, slice) = period_columns(ended.periods);
         let query = ended_counts::table
             .filter(ended_counts::grain.eq(ended.grain as i16))
-            .group_by(sql::<Text>("1, 2, 3, 4, 5, 6, 7, 8"))
+            .group_by(sql::<Text>(&format!("1, 2, 3, 4, 5, 7, {period}")))
             .select((
                 group_columns("ended_counts", ended.dimensions),
-                sql::<Nullable<BigInt>>(&time),
+                sql::<Nullable<BigInt>>(&slice),
                 sql::<SmallInt>("ended_counts.status"),
-                sql::<Text>("ended_counts.latencies"),
+                sql::<Nullable<Text>>(LATENCIES),
                 sql::<BigInt>("CAST(sum(ended_counts.count) AS bigint)"),
-                sql::<BigInt>("count(*)"),
             ))
             .into_boxed::<Db>();
         let query = ended_filtered!(query, ended_counts, workspace, ended);
         let rows: Vec<CountedRow> = query.limit(most_slices()).load(self.settled()?)?;
         rows.into_iter()
-            .map(|(group, slice, code, latencies, count, alike)| {
-                let mut latencies: Latencies = from_json("ended_counts", &latencies)?;
-                // So many rows say the same of their latencies.
-                latencies.iter_mut().for_each(|(_, count)| *count *= alike);
+            .map(|(group, slice, code, latencies, count)| {
+                let lists = format!("[{}]", latencies.unwrap_or_default());
+                let lists: Vec<Latencies> = from_json("ended_counts", &lists)?;
                 Ok(Slice {
                     group: read_group(group, ended.dimensions)?,
                     slice,
                     status: status(code)?,
                     count,
-                    latencies,
+                    latencies: lists.concat(),
                 })
             })
             .collect()
@@ -189,7 +212,7 @@ impl Session<'_> {
         workspace: WorkspaceId,
         ended: &Ended<'_>,
     ) -> Result<Vec<Slice>> {
-        let time = time_column("ended_changes", is_by_time(ended.dimensions));
+        let time = time_of_change(is_by_time(ended.dimensions));
         let query = ended_changes::table
             .group_by(sql::<Text>("1, 2, 3, 4, 5, 6, 7, 8"))
             .having(sql::<diesel::sql_types::Bool>(

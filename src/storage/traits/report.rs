@@ -1,7 +1,7 @@
 //! What reports are made of: the voicemails themselves, and the counts of those that have ended.
 
 use crate::domain::ids::WorkspaceId;
-use crate::domain::report::{Dimension, Grain, Slice};
+use crate::domain::report::{Dimension, Grain, Periods, Slice};
 use crate::storage::{Result, VoicemailFilter};
 
 pub trait ReportStore {
@@ -30,6 +30,7 @@ pub struct Ended<'r> {
     /// Its use case, setup, statuses, failure reasons, sender, and the borders of create time.
     pub filter: &'r VoicemailFilter,
     pub dimensions: &'r [Dimension],
+    pub periods: &'r Periods,
     pub simulated: Option<bool>,
     /// One that tells apart what is asked for.
     pub grain: Grain,
