@@ -55,10 +55,8 @@ pub const ID_OF_TEXT: &str = "CAST(value AS uuid)";
 
 /// The time by which voicemails are listed, as what is sorted: no index has it in its order.
 pub const SORTED_BY_CREATE_TIME: &str = "(voicemails.create_time + interval '0')";
-/// What stands around a time since which voicemails changed.
-pub const UPDATED_SINCE: (&str, &str) = ("voicemails.update_time >= ", "");
-/// Does it help the planner to be told that few ended or changed within some time?
-pub const TELLS_FEW: bool = true;
+/// What stands before a column whose indexes are to be left alone: its planner knows by itself.
+pub const BY_NO_INDEX: &str = "";
 
 super::schema::schema!(Uuid, Timestamptz);
 

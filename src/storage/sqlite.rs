@@ -54,11 +54,8 @@ pub const ID_OF_TEXT: &str = "unhex(value)";
 
 /// The time by which voicemails are listed, as what is sorted: no index has it in its order.
 pub const SORTED_BY_CREATE_TIME: &str = "+voicemails.create_time";
-/// What stands around a time since which voicemails changed: they are few. The way in is by that time, and those few are sorted.
-/// Untold, the planner would rather walk through all rows in their order, to the end where less than a page of them is found.
-pub const UPDATED_SINCE: (&str, &str) = ("likelihood(voicemails.update_time >= ", ", 0.0001)");
-/// Does it help the planner to be told that few ended or changed within some time? It takes that for granted.
-pub const TELLS_FEW: bool = false;
+/// What stands before a column whose indexes are to be left alone.
+pub const BY_NO_INDEX: &str = "+";
 
 super::schema::schema!(Binary, BigInt);
 

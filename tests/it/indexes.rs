@@ -15,6 +15,7 @@ use crate::support::{Engine, START_US, TestStore};
 crate::on_both_databases!(
     every_filter_has_its_index,
     what_ended_within_a_time_is_listed_once_whether_few_or_many,
+    pages_follow_one_another_whichever_way_a_list_is_read,
     the_queue_is_read_from_its_index,
     a_lane_is_read_from_its_index_where_nothing_waits,
     what_counts_is_counted_from_its_indexes,
@@ -231,14 +232,10 @@ async fn every_filter_has_its_index(engine: Engine) {
         ("voicemails_by_update_time", last_changed(999)),
         ("voicemails_by_update_time", last_changed(1_000)),
     ];
-    let many = match engine {
-        Engine::Postgres => vec![
-            ("voicemails_by_create_time", ended(0, ROWS / 2)),
-            ("voicemails_by_create_time", last_changed(1_001)),
-        ],
-        // It takes few for granted.
-        Engine::Sqlite => vec![("voicemails_by_update_time", last_changed(1_001))],
-    };
+    let many = [
+        ("voicemails_by_create_time", ended(0, ROWS / 2)),
+        ("voicemails_by_create_time", last_changed(1_001)),
+    ];
     for (index, filter) in filters.into_iter().chain(few).chain(many) {
         // Behind the first page of a list by end or update time, the range of create times is as good
         // a way in, and either database may take it.
@@ -330,29 +327,86 @@ async fn what_ended_within_a_time_is_listed_once_whether_few_or_many(engine: Eng
     let postgres = change("interval '5 minutes'", "decode(repeat('00', 32), 'hex')");
     test.database.sql(&sqlite, &postgres);
     // Number n ended at n + 5, but for each 200th, which waits.
-    for (from, to, page_size, count) in [
-        (2_000, 2_500, 100, 500 - 3),
-        (0, ROWS / 2, 10_000, 24_995 - 125),
+    assert_eq!(listed(&test, ended(2_000, 2_500), 100).await, 500 - 3);
+    let half = listed(&test, ended(0, ROWS / 2), 10_000).await;
+    assert_eq!(half, 24_995 - 125);
+}
+
+async fn pages_follow_one_another_whichever_way_a_list_is_read(engine: Engine) {
+    let test = TestStore::new(engine).await;
+    fill(&test);
+    let hash = |hash: &str| format!("UPDATE audios SET sha256 = {hash};");
+    test.database.sql(
+        &hash("zeroblob(32)"),
+        &hash("decode(repeat('00', 32), 'hex')"),
+    );
+    let within = VoicemailFilter {
+        create_time_from: Some(after(1_000)),
+        create_time_to: Some(after(40_000)),
+        ..VoicemailFilter::default()
+    };
+    // Of number 7 and each 500th behind it.
+    let labelled = VoicemailFilter {
+        labels: [("ward".to_owned(), "w7".to_owned())].into(),
+        ..within.clone()
+    };
+    let of_its_use_case = |n| VoicemailFilter {
+        use_case_id: Some(UseCaseId::from(id(2, n))),
+        ..labelled.clone()
+    };
+    let of_two_wards = VoicemailFilter {
+        labels: [
+            ("ward".to_owned(), "w7".to_owned()),
+            ("way".to_owned(), "w7".to_owned()),
+        ]
+        .into(),
+        ..within.clone()
+    };
+    let labelled_and_ended = VoicemailFilter {
+        labels: labelled.labels.clone(),
+        ..ended(0, ROWS / 2)
+    };
+    for (filter, page_size, count) in [
+        (within, 10_000, 39_000),
+        (labelled.clone(), 10, 78),
+        (of_its_use_case(7), 10, 78),
+        (of_its_use_case(8), 10, 0),
+        (of_two_wards, 10, 0),
+        (labelled_and_ended, 10, 50),
+        (last_changed(1_000), 300, 1_000),
+        (last_changed(1_001), 300, 1_001),
     ] {
-        let (filter, mut found, mut after) = (ended(from, to), Vec::new(), None);
-        loop {
-            let (asked, page) = (
-                filter.clone(),
-                Page {
-                    limit: page_size,
-                    after,
-                },
-            );
-            let listed = test
-                .read(move |tx| tx.list_voicemails(WORKSPACE, &asked, page))
-                .await;
-            let Some(last) = listed.last() else { break };
-            after = Some((last.create_time, last.id.uuid()));
-            found.extend(listed.iter().map(|row| (row.create_time, row.id)));
-        }
-        assert_eq!(found.len(), count);
-        assert!(found.is_sorted_by(|newer, older| newer > older), "{from}");
+        assert_eq!(
+            listed(&test, filter.clone(), page_size).await,
+            count,
+            "{filter:?}"
+        );
     }
+}
+
+/// How many are on a list, page by page, each once and in its order.
+async fn listed(test: &TestStore, filter: VoicemailFilter, page_size: i64) -> usize {
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let (asked, page) = (
+            filter.clone(),
+            Page {
+                limit: page_size,
+                after,
+            },
+        );
+        let listed = test
+            .read(move |tx| tx.list_voicemails(WORKSPACE, &asked, page))
+            .await;
+        let Some(last) = listed.last() else { break };
+        after = Some((last.create_time, last.id.uuid()));
+        found.extend(listed.iter().map(|row| (row.create_time, row.id)));
+    }
+    assert!(
+        found.is_sorted_by(|newer, older| newer > older),
+        "{filter:?}"
+    );
+    found.len()
 }
 
 async fn the_queue_is_read_from_its_index(engine: Engine) {

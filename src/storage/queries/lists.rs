@@ -7,13 +7,13 @@ use diesel::expression::SqlLiteral;
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 
-use super::super::{SORTED_BY_CREATE_TIME, TELLS_FEW, TsSql, UPDATED_SINCE};
+use super::super::{BY_NO_INDEX, SORTED_BY_CREATE_TIME, TsSql};
 use super::Session;
 use crate::domain::ids::WorkspaceId;
 use crate::domain::time::Time;
 use crate::storage::prepared::Prepared;
 use crate::storage::values::Ts;
-use crate::storage::{Result, VoicemailFilter};
+use crate::storage::{Page, Result, VoicemailFilter};
 
 /// How a list of voicemails is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub(super) enum Way {
     Planned,
     /// All that ended or changed within the times of its filter, sorted: they are few.
     ByTime,
+    /// Those are many, so a page is soon full on a walk in the list's order: from before this time, where it is given.
+    Walked(Option<Time>),
 }
 
 /// Few: as many as are read and sorted for one page.
@@ -58,7 +60,9 @@ macro_rules! voicemail_page {
     ($query:expr, $page:expr, $way:expr) => {{
         let query = $query;
         match $way {
-            super::lists::Way::Planned => page!(query, voicemails, $page),
+            super::lists::Way::Planned | super::lists::Way::Walked(_) => {
+                page!(query, voicemails, $page)
+            }
             super::lists::Way::ByTime => {
                 let sorted = super::lists::sorted_by_create_time();
                 page!(
@@ -108,12 +112,16 @@ macro_rules! filtered {
             query = query.filter(voicemails::request_id.eq(request_id.clone()));
         }
         for (key, value) in &filter.labels {
-            let labelled = voicemail_labels::table
-                .filter(voicemail_labels::workspace_id.eq($workspace.0))
-                .filter(voicemail_labels::key.eq(key.clone()))
-                .filter(voicemail_labels::value.eq(value.clone()))
-                .select(voicemail_labels::voicemail_id);
-            query = query.filter(voicemails::id.eq_any(labelled));
+            let labelled = diesel::dsl::sql::<diesel::sql_types::Bool>(
+                "voicemails.id IN (SELECT voicemail_id FROM voicemail_labels WHERE workspace_id = ",
+            )
+            .bind::<diesel::sql_types::BigInt, _>($workspace.0)
+            .sql(" AND key = ")
+            .bind::<diesel::sql_types::Text, _>(key.clone())
+            .sql(" AND value = ")
+            .bind::<diesel::sql_types::Text, _>(value.clone())
+            .sql(")");
+            query = query.filter(labelled);
         }
         if let Some(batch_id) = &filter.batch_id {
             let (one_of, end) = ONE_OF;
@@ -132,10 +140,9 @@ macro_rules! filtered {
         if let Some(time) = filter.create_time_to {
             query = query.filter(voicemails::create_time.lt(Ts(time)));
         }
-        for ((before, behind), time) in super::lists::times_of(filter, $way) {
-            let condition = diesel::dsl::sql::<diesel::sql_types::Bool>(before)
-                .bind::<super::super::TsSql, _>(Ts(time))
-                .sql(behind);
+        for (before, time) in super::lists::times_of(filter, $way) {
+            let condition = diesel::dsl::sql::<diesel::sql_types::Bool>(&before)
+                .bind::<super::super::TsSql, _>(Ts(time));
             query = query.filter(condition);
         }
         query
@@ -149,22 +156,21 @@ pub(super) fn sorted_by_create_time() -> SqlLiteral<TsSql> {
     sql(SORTED_BY_CREATE_TIME)
 }
 
-/// What stands before a time and behind it.
-type Around = (&'static str, &'static str);
-
-/// Conditions on when a voicemail ended or changed.
-pub(super) fn times_of(filter: &VoicemailFilter, way: Way) -> Vec<(Around, Time)> {
+/// Conditions on when a voicemail ended or changed, each with what stands before its time.
+pub(super) fn times_of(filter: &VoicemailFilter, way: Way) -> Vec<(String, Time)> {
+    let (by, before) = match way {
+        Way::Planned | Way::ByTime => ("", None),
+        Way::Walked(before) => (BY_NO_INDEX, before),
+    };
     let mut times = Vec::new();
-    let mut add =
-        |around: Around, time: Option<Time>| times.extend(time.map(|time| (around, time)));
-    add(("voicemails.end_time >= ", ""), filter.end_time_from);
-    add(("voicemails.end_time < ", ""), filter.end_time_to);
-    add(UPDATED_SINCE, filter.update_time_from);
-    if TELLS_FEW && way == Way::Planned {
-        // It came before it ended, so nobody has to walk there from the newest.
-        let bound = filter.end_time_to.map(|time| time.plus(CLOCKS_DIFFER));
-        add(("voicemails.create_time < ", ""), bound);
-    }
+    let mut add = |column: &str, compared: &str, time: Option<Time>| {
+        let condition = |time| (format!("{by}voicemails.{column} {compared} "), time);
+        times.extend(time.map(condition));
+    };
+    add("end_time", ">=", filter.end_time_from);
+    add("end_time", "<", filter.end_time_to);
+    add("update_time", ">=", filter.update_time_from);
+    times.extend(before.map(|time| ("voicemails.create_time < ".to_owned(), time)));
     times
 }
 
@@ -184,22 +190,36 @@ pub(super) struct Counted {
 }
 
 impl Session<'_> {
-    /// The better way for this filter: what ended or changed within its times is counted, as far as few. By its statistics the
-    /// planner expects many where a quiet hour had none, and then walks in the list's order through millions.
-    pub(super) fn way(&mut self, workspace: WorkspaceId, filter: &VoicemailFilter) -> Result<Way> {
-        if TELLS_FEW
-            && (self.few_ended(workspace, filter)? || self.few_changed(workspace, filter)?)
-        {
+    /// The better way for this filter: what ended or changed within its times is counted, as far as few. By its statistics a
+    /// planner expects many where a quiet hour had none, and then walks in the list's order through millions; or few where
+    /// there are many, and sorts them all for one page.
+    pub(super) fn way(
+        &mut self,
+        workspace: WorkspaceId,
+        filter: &VoicemailFilter,
+        page: Page,
+    ) -> Result<Way> {
+        let (from, to) = (filter.end_time_from, filter.end_time_to);
+        let is_ended = from.or(to).is_some();
+        if !is_ended && filter.update_time_from.is_none() {
+            return Ok(Way::Planned);
+        }
+        let is_few = (is_ended && self.few_ended(workspace, from, to)?)
+            || self.few_changed(workspace, filter.update_time_from)?;
+        if is_few {
             return Ok(Way::ByTime);
         }
-        Ok(Way::Planned)
+        // It came before it ended, so nobody has to walk there from the newest.
+        let came_before = to.map(|time| time.plus(CLOCKS_DIFFER));
+        Ok(Way::Walked(came_before.filter(|_| page.after.is_none())))
     }
 
-    fn few_ended(&mut self, workspace: WorkspaceId, filter: &VoicemailFilter) -> Result<bool> {
-        let (from, to) = (filter.end_time_from, filter.end_time_to);
-        if from.or(to).is_none() {
-            return Ok(false);
-        }
+    fn few_ended(
+        &mut self,
+        workspace: WorkspaceId,
+        from: Option<Time>,
+        to: Option<Time>,
+    ) -> Result<bool> {
         let query = diesel::sql_query(ENDED_WITHIN)
             .bind::<BigInt, _>(workspace.0)
             .bind::<TsSql, _>(Ts(from.unwrap_or(Time::EPOCH)))
@@ -209,8 +229,8 @@ impl Session<'_> {
         Ok(ended.rows <= FEW)
     }
 
-    fn few_changed(&mut self, workspace: WorkspaceId, filter: &VoicemailFilter) -> Result<bool> {
-        let Some(since) = filter.update_time_from else {
+    fn few_changed(&mut self, workspace: WorkspaceId, since: Option<Time>) -> Result<bool> {
+        let Some(since) = since else {
             return Ok(false);
         };
         let query = diesel::sql_query(CHANGED_SINCE)

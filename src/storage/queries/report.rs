@@ -7,7 +7,7 @@ use diesel::expression::SqlLiteral;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, SmallInt, Text};
 
-use super::super::{Db, IdSql, ONE_OF, voicemail_labels, voicemails};
+use super::super::{Db, IdSql, ONE_OF, voicemails};
 use super::Session;
 use super::lists::filtered;
 use super::rows::{failure_reason, status};

@@ -7,7 +7,7 @@ use diesel::sql_types::{BigInt, SmallInt};
 use super::super::{Db, ONE_OF, audios, batch_members, voicemail_labels, voicemails};
 use super::Session;
 use super::explain::Explain;
-use super::lists::{Counted, filtered, page, voicemail_page};
+use super::lists::{Counted, Way, filtered, page, voicemail_page};
 use super::rows::{AudioRow, VoicemailRow};
 use crate::domain::ids::{UseCaseId, VoicemailId, WorkspaceId};
 use crate::domain::phone::PhoneNumber;
@@ -28,45 +28,74 @@ macro_rules! batch_id {
     };
 }
 
-/// The query of ListVoicemails, for running it and for explaining it.
-macro_rules! list_query {
-    ($workspace:expr, $filter:expr, $page:expr, $way:expr) => {{
-        let query = voicemails::table
-            .inner_join(audios::table)
-            .select((
-                VoicemailRow::as_select(),
-                AudioRow::as_select(),
-                batch_id!(),
-            ))
+/// Voicemails that another table has in their order, because it has a part of them: those are walked through there.
+macro_rules! walk {
+    ($table:ident, $batch_id:expr, $workspace:expr, $besides:expr, $page:expr, $query:ident => $narrowed:expr) => {{
+        let $query = $table::table
+            .inner_join(voicemails::table.on(voicemails::id.eq($table::voicemail_id)))
+            .inner_join(audios::table.on(audios::id.eq(voicemails::audio_id)))
+            .filter($table::workspace_id.eq($workspace.0))
+            .select((VoicemailRow::as_select(), AudioRow::as_select(), $batch_id))
             .into_boxed::<Db>();
-        voicemail_page!(filtered!(query, $workspace, $filter, $way), $page, $way)
+        let query = filtered!($narrowed, $workspace, $besides);
+        page!(query, $table::create_time, $table::voicemail_id, $page)
     }};
 }
 
-/// The same for the voicemails of a batch, which has them in their order.
-macro_rules! batch_list_query {
-    ($workspace:expr, $batch_id:expr, $filter:expr, $page:expr) => {{
-        let besides = VoicemailFilter {
-            batch_id: None,
-            ..$filter.clone()
+/// The query of ListVoicemails, for running it and for explaining it.
+macro_rules! list_query {
+    ($session:expr, $workspace:expr, $filter:expr, $page:expr, $query:ident => $done:expr) => {{
+        let filter: &VoicemailFilter = $filter;
+        let mut besides = filter.clone();
+        if $page.after.is_some() {
+            // What is behind a page came before that time too, and of two bounds SQLite begins at the first.
+            besides.create_time_to = None;
+        }
+        let way = match filter.batch_id {
+            Some(_) => Way::Planned,
+            None => $session.way($workspace, filter, $page)?,
         };
-        let query = batch_members::table
-            .inner_join(voicemails::table.on(voicemails::id.eq(batch_members::voicemail_id)))
-            .inner_join(audios::table.on(audios::id.eq(voicemails::audio_id)))
-            .filter(batch_members::workspace_id.eq($workspace.0))
-            .filter(batch_members::batch_id.eq($batch_id.clone()))
-            .select((
-                VoicemailRow::as_select(),
-                AudioRow::as_select(),
-                batch_members::batch_id.nullable(),
-            ))
-            .into_boxed::<Db>();
-        page!(
-            filtered!(query, $workspace, &besides),
-            batch_members::create_time,
-            batch_members::voicemail_id,
-            $page
-        )
+        let label = match (&filter.batch_id, way) {
+            (None, Way::Planned) => besides.labels.pop_first(),
+            _ => None,
+        };
+        match (besides.batch_id.take(), label) {
+            (Some(batch_id), _) => {
+                let shown = batch_members::batch_id.nullable();
+                let $query = walk!(batch_members, shown, $workspace, &besides, $page, query => {
+                    query.filter(batch_members::batch_id.eq(batch_id))
+                });
+                $done
+            }
+            (None, Some((key, value))) => {
+                let $query = walk!(voicemail_labels, batch_id!(), $workspace, &besides, $page, query => {
+                    let mut query = query
+                        .filter(voicemail_labels::key.eq(key))
+                        .filter(voicemail_labels::value.eq(value));
+                    if let Some(time) = besides.create_time_from {
+                        query = query.filter(voicemail_labels::create_time.ge(Ts(time)));
+                    }
+                    if let Some(time) = besides.create_time_to {
+                        query = query.filter(voicemail_labels::create_time.lt(Ts(time)));
+                    }
+                    query
+                });
+                $done
+            }
+            (None, None) => {
+                let query = voicemails::table
+                    .inner_join(audios::table)
+                    .select((
+                        VoicemailRow::as_select(),
+                        AudioRow::as_select(),
+                        batch_id!(),
+                    ))
+                    .into_boxed::<Db>();
+                let $query =
+                    voicemail_page!(filtered!(query, $workspace, &besides, way), $page, way);
+                $done
+            }
+        }
     }};
 }
 
@@ -132,13 +161,8 @@ impl VoicemailStore for Session<'_> {
         filter: &VoicemailFilter,
         at: Page,
     ) -> Result<Vec<Voicemail>> {
-        let rows: Vec<(VoicemailRow, AudioRow, Option<String>)> = match &filter.batch_id {
-            Some(id) => batch_list_query!(workspace, id, filter, at).load(self.settled()?)?,
-            None => {
-                let way = self.way(workspace, filter)?;
-                list_query!(workspace, filter, at, way).load(self.settled()?)?
-            }
-        };
+        let rows: Vec<(VoicemailRow, AudioRow, Option<String>)> =
+            list_query!(self, workspace, filter, at, query => query.load(self.settled()?)?);
         let read = |(row, audio, batch_id): (VoicemailRow, _, _)| row.read(audio, batch_id);
         rows.into_iter().map(read).collect()
     }
@@ -149,13 +173,7 @@ impl VoicemailStore for Session<'_> {
         filter: &VoicemailFilter,
         at: Page,
     ) -> Result<String> {
-        match &filter.batch_id {
-            Some(id) => Explain(batch_list_query!(workspace, id, filter, at)).text(self.settled()?),
-            None => {
-                let way = self.way(workspace, filter)?;
-                Explain(list_query!(workspace, filter, at, way)).text(self.settled()?)
-            }
-        }
+        list_query!(self, workspace, filter, at, query => Explain(query).text(self.settled()?))
     }
 
     fn last_sender(
