@@ -1,6 +1,7 @@
 //! The delivery loop: claim what is due, as much as there are permits, and let each task run its
 //! course. Woken by an accept, by the next due time, and by a poll as a fallback.
 
+mod audio;
 mod housekeeping;
 mod run;
 mod start;

@@ -1,7 +1,6 @@
 //! One task from claim to record: begin, call or ask, record. Between the database's units of work
 //! and the carrier's call nothing is held but the lease.
 
-use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -9,6 +8,7 @@ use hyper::body::Bytes;
 use tokio::time::Instant;
 use tracing::Instrument;
 
+use super::audio::AudioReader;
 use crate::carrier::{AudioWay, Call, Carrier, Question, Upload};
 use crate::chance::even_draw;
 use crate::config::WorkerConfig;
@@ -17,7 +17,6 @@ use crate::domain::attempt::{Answer, CarrierWords, Outcome};
 use crate::domain::breaker::{Failures, Sign};
 use crate::domain::delivery::Delivery;
 use crate::domain::failure::FailureReason;
-use crate::domain::ids::AudioId;
 use crate::gather::{Gather, Most};
 use crate::ops::Result;
 use crate::ops::deliver::{
@@ -44,8 +43,7 @@ pub struct Runner {
     pub(super) next_look: Mutex<Instant>,
     /// Calls that are answered at the same time are recorded together.
     records: Gather<Called, Option<Recorded>>,
-    /// The bytes of audio; those of a campaign's are read once for many. `Err`: the database is away.
-    audio: Gather<AudioId, std::result::Result<Option<Bytes>, String>>,
+    audio: AudioReader,
     failures: Mutex<Failures>,
 }
 
@@ -64,9 +62,6 @@ enum Uploaded {
 /// Units of work that record at once, and calls that one of them records.
 const RECORDING_MAX: usize = 2;
 const TOGETHER_MAX: usize = 256;
-/// Units of work that read audio at once, and voicemails whose audio one of them reads: at most as many times 8 MiB.
-const READING_MAX: usize = 2;
-const READ_TOGETHER_MAX: usize = 16;
 
 /// What a call came to is known and must not be lost: recording it is tried for this long.
 const RECORD_FOR: Duration = Duration::from_secs(600);
@@ -83,7 +78,7 @@ impl Runner {
         Runner {
             renew_every: delivering.lease / 3,
             records: records(&store, &delivering),
-            audio: audio(&store),
+            audio: AudioReader::new(&store),
             store,
             delivering,
             call_timeout: config.call_timeout,
@@ -164,14 +159,6 @@ impl Runner {
         .await
     }
 
-    /// `Ok(None)`: it is gone, which nothing that goes right brings about.
-    async fn read_audio(&self, id: AudioId) -> Result<Option<Bytes>> {
-        let read = self.audio.go(id).await;
-        let broke_off = || Err("the reading of audio broke off".to_owned());
-        let read = read.unwrap_or_else(broke_off);
-        read.map_err(|error| Error::Unavailable(error).into())
-    }
-
     async fn call(&self, task: &Task, plan: CallPlan, started: Instant) -> Result<()> {
         let name = plan.begun.hand_over.carrier.clone();
         let Some(carrier) = self.delivering.registry.find(&name) else {
@@ -197,7 +184,7 @@ impl Runner {
             return self.never_called(task, Duration::ZERO).await;
         }
         let audio = match carrier.audio_way() {
-            AudioWay::InCall => match self.read_audio(plan.begun.delivery.audio_id).await {
+            AudioWay::InCall => match self.audio.read(plan.begun.delivery.audio_id).await {
                 Ok(Some(audio)) => audio,
                 Ok(None) => {
                     tracing::error!("the audio of a voicemail is gone");
@@ -239,7 +226,7 @@ impl Runner {
     /// Gives the carrier the audio that it has yet to be given; nothing of the message itself leaves.
     async fn upload(&self, carrier: &dyn Carrier, plan: &CallPlan) -> Result<Uploaded> {
         let begun = &plan.begun;
-        let audio = self.read_audio(begun.delivery.audio_id).await?;
+        let audio = self.audio.read(begun.delivery.audio_id).await?;
         let gone = || OpError::Internal("the audio of a voicemail is gone".to_owned());
         let upload = Upload {
             sha256: begun.message.audio_sha256,
@@ -480,33 +467,6 @@ fn records(store: &Store, delivering: &Delivering) -> Gather<Called, Option<Reco
                 tracing::warn!(error = %error, "what came of calls could not be written together; each is written alone");
                 (0..count).map(|_| None).collect()
             })
-            }
-        },
-    )
-}
-
-fn audio(store: &Store) -> Gather<AudioId, std::result::Result<Option<Bytes>, String>> {
-    let store = store.clone();
-    Gather::new(
-        READING_MAX,
-        Most::count(READ_TOGETHER_MAX),
-        move |ids: Vec<AudioId>| {
-            let store = store.clone();
-            async move {
-                let wanted: BTreeSet<AudioId> = ids.iter().copied().collect();
-                let read = store.read(move |tx| {
-                    let mut read = HashMap::new();
-                    for id in wanted {
-                        read.insert(id, tx.read_audio(id)?.map(Bytes::from));
-                    }
-                    Ok::<_, Error>(read)
-                });
-                let read = read.await.map_err(|error| error.to_string());
-                let of = |id: AudioId| match &read {
-                    Ok(read) => Ok(read.get(&id).cloned().flatten()),
-                    Err(error) => Err(error.clone()),
-                };
-                ids.into_iter().map(of).collect()
             }
         },
     )

@@ -11,7 +11,7 @@ use ringless::grpc::pb::VoicemailStatus;
 use crate::serving::http_get;
 use crate::support::app::{TestApp, config};
 use crate::support::postgres::{give_away, server_command};
-use crate::support::{Engine, TestDatabase, server_url};
+use crate::support::{Engine, TestDatabase, later_address, server_url};
 
 struct PgBouncer {
     port: u16,
@@ -23,10 +23,7 @@ impl PgBouncer {
     /// In front of the shared server, with these further settings.
     fn start(settings: &str) -> PgBouncer {
         let folder = tempfile::tempdir().unwrap();
-        let port = std::net::TcpListener::bind("127.0.0.1:0")
-            .and_then(|free| free.local_addr())
-            .unwrap()
-            .port();
+        let port = later_address().port();
         let (_, place) = server_url().split_once('@').map_or_else(
             || panic!("a user in the URL"),
             |(user, place)| (user.to_owned(), place.to_owned()),

@@ -62,7 +62,7 @@ fn readiness(
     delivery: &Delivery,
     delivering: &Delivering,
 ) -> Result<std::result::Result<Setup, String>> {
-    let found = tx.find_setup(delivery.workspace_id, delivery.setup_id, Lock::Present);
+    let found = tx.find_setup(delivery.workspace_id, delivery.setup_id, Lock::None);
     let setup = match found {
         Ok(Some(setup)) => setup,
         Ok(None) | Err(Error::Inconsistent { .. }) => {

@@ -28,15 +28,18 @@ impl AudioStore for Session<'_> {
         if let Some(known) = self.known(|known| known.audios.get(&key)) {
             return Ok(known);
         }
-        let row: Option<AudioRow> = audios::table
+        let row: Option<(AudioRow, Ts)> = audios::table
             .filter(audios::id.eq(Id::from(id)))
             .filter(audios::workspace_id.eq(workspace.0))
-            .select(AudioRow::as_select())
+            .select((AudioRow::as_select(), audios::last_used_time))
             .first(self.conn)
             .optional()?;
+        let (row, last_used) = row.unzip();
         let audio = row.map(AudioRow::read).transpose()?;
         if let Some(together) = &mut self.together {
             together.audios.insert(key, audio.clone());
+            let last_used = last_used.map(|time| (id, time.0));
+            together.audio_uses.extend(last_used);
         }
         Ok(audio)
     }
@@ -89,9 +92,14 @@ impl AudioStore for Session<'_> {
 
     fn touch_audio(&mut self, id: AudioId) -> Result<()> {
         let now = self.now()?;
+        let noted_before = now.minus(USE_NOTED_EVERY);
+        let last_used = self.known(|known| known.audio_uses.get(&id));
+        if last_used.is_some_and(|time| time > noted_before) {
+            return Ok(());
+        }
         diesel::update(audios::table)
             .filter(audios::id.eq(Id::from(id)))
-            .filter(audios::last_used_time.le(Ts(now.minus(USE_NOTED_EVERY))))
+            .filter(audios::last_used_time.le(Ts(noted_before)))
             .set(audios::last_used_time.eq(Ts(now)))
             .execute(self.settled()?)?;
         Ok(())
@@ -139,12 +147,16 @@ impl Session<'_> {
         workspace: WorkspaceId,
         hashes: &BTreeSet<&[u8; 32]>,
     ) -> Result<HashMap<[u8; 32], Audio>> {
-        let rows: Vec<AudioRow> = audios::table
+        let rows: Vec<(AudioRow, Ts)> = audios::table
             .filter(audios::workspace_id.eq(workspace.0))
             .filter(audios::sha256.eq_any(hashes.iter().map(|hash| hash.as_slice())))
-            .select(AudioRow::as_select())
+            .select((AudioRow::as_select(), audios::last_used_time))
             .load(self.settled()?)?;
-        let read = |row: AudioRow| row.read().map(|audio| (audio.sha256, audio));
+        if let Some(together) = &mut self.together {
+            let uses = rows.iter().map(|(row, time)| (row.id.into(), time.0));
+            together.audio_uses.extend(uses);
+        }
+        let read = |(row, _): (AudioRow, Ts)| row.read().map(|audio| (audio.sha256, audio));
         rows.into_iter().map(read).collect()
     }
 

@@ -23,7 +23,7 @@ use crate::domain::time::Time;
 use crate::domain::turns::Lane;
 use crate::storage::prepared::Prepared;
 use crate::storage::values::{Id, Ts};
-use crate::storage::{Error, NextTimes, QueueStore, Result, Starts, Tx};
+use crate::storage::{Error, Lock, NextTimes, QueueStore, Result, Starts, Tx};
 
 /// ACCEPTED.
 const WAITING: &str = "voicemails.status = 1";
@@ -82,17 +82,18 @@ macro_rules! expiring {
 
 /// In one statement, because each costs a way to the database and is asked for at every look.
 macro_rules! next_times {
-    ($soon:expr) => {
+    ($now:expr) => {
         diesel::sql_query(format!(
             "SELECT ({}) AS rescue, ({}) AS question, (
                 SELECT expire_time FROM voicemails
-                WHERE {EXPIRING} AND next_time <= expire_time AND expire_time <= $1
+                WHERE {EXPIRING} AND (next_time <= expire_time OR next_time <= $1) AND expire_time <= $2
                 ORDER BY expire_time LIMIT 1
             ) AS expiry",
             next_of(SENDING),
             next_of(SENT),
         ))
-        .bind::<TsSql, _>(Ts($soon))
+        .bind::<TsSql, _>(Ts($now))
+        .bind::<TsSql, _>(Ts($now.plus(EXPIRY_AHEAD)))
     };
 }
 
@@ -223,8 +224,8 @@ impl QueueStore for Session<'_> {
     }
 
     fn next_times(&mut self) -> Result<NextTimes> {
-        let soon = self.now()?.plus(EXPIRY_AHEAD);
-        let row: NextTimesRow = Prepared(next_times!(soon)).get_result(self.conn)?;
+        let now = self.now()?;
+        let row: NextTimesRow = Prepared(next_times!(now)).get_result(self.conn)?;
         let time = |time: Option<Ts>| time.map(|time| time.0);
         Ok(NextTimes {
             rescue: time(row.rescue),
@@ -242,9 +243,15 @@ impl QueueStore for Session<'_> {
             .load(self.settled()?)?;
         let mut readable = Vec::with_capacity(rows.len());
         for row in rows {
-            let id = row.id;
+            let (id, workspace) = (row.id, WorkspaceId(row.workspace_id));
             match row.read() {
-                Ok(setup) => readable.push(setup),
+                Ok(setup) => {
+                    if let Some(together) = &mut self.together {
+                        let key = (workspace, setup.id, Lock::None);
+                        together.setups.insert(key, Some(setup.clone()));
+                    }
+                    readable.push(setup);
+                }
                 Err(error) => {
                     tracing::error!(setup.id = %id.0, error = %error, "a setup can't be read; its voicemails wait");
                 }
@@ -360,7 +367,7 @@ impl QueueStore for Session<'_> {
             Explain(timers!(SENT, now).limit(1)).text(self.settled()?)?,
             Explain(expiring!(now).limit(1)).text(self.settled()?)?,
             Explain(under_way!(SetupId::from(use_case.uuid()))).text(self.settled()?)?,
-            Explain(next_times!(now.plus(EXPIRY_AHEAD))).text(self.settled()?)?,
+            Explain(next_times!(now)).text(self.settled()?)?,
             Explain(
                 diesel::sql_query(LANES)
                     .bind::<IdSql, _>(Id(uuid::Uuid::nil()))

@@ -7,10 +7,11 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use diesel::prelude::*;
-use diesel::sql_types::{Bool, Nullable, Text};
+use diesel::sql_types::{BigInt, Binary, Bool, Integer, Nullable, Text};
 
 use super::super::{
-    Conn, ID_OF_TEXT, IdSql, ONE_OF, TEXTS, gate_checks, hand_overs, suppressions, voicemails,
+    Conn, ID_OF_TEXT, IdSql, ONE_OF, TEXTS, TsSql, gate_checks, hand_overs, suppressions,
+    voicemails,
 };
 use super::Session;
 use super::counting::recipient_key;
@@ -18,7 +19,7 @@ use super::gates::GateCheckRow;
 use super::many::{
     end_attempts, insert_attempts, insert_checks, insert_hand_overs, update_deliveries,
 };
-use super::rows::{DeliveryRow, HandOverRow, to_json};
+use super::rows::{AudioRow, DeliveryRow, HandOverRow, to_json};
 use super::suppressions::SuppressionRow;
 use crate::domain::breaker::Breaker;
 use crate::domain::delivery::Delivery;
@@ -29,6 +30,7 @@ use crate::domain::sender::Candidate;
 use crate::domain::status::Status;
 use crate::domain::suppression::Suppression;
 use crate::domain::telephony::{SenderNumber, Setup};
+use crate::domain::time::Time;
 use crate::domain::use_case::UseCase;
 use crate::domain::voicemail::Audio;
 use crate::storage::prepared::Prepared;
@@ -49,6 +51,8 @@ pub(super) struct Together {
     pub numbers: HashMap<(WorkspaceId, PhoneNumberId), Option<SenderNumber>>,
     pub candidates: HashMap<UseCaseId, (Vec<String>, Vec<Candidate>)>,
     pub audios: HashMap<(WorkspaceId, AudioId), Option<Audio>>,
+    /// When they were last used, as far as that is noted.
+    pub audio_uses: HashMap<AudioId, Time>,
     pub breakers: Option<Vec<Breaker>>,
     pub put_off: PutOff,
 }
@@ -95,6 +99,29 @@ struct AheadRow {
     has_checks: bool,
     #[diesel(sql_type = Bool)]
     is_suppressed: bool,
+    #[diesel(sql_type = IdSql)]
+    audio_id: Id,
+    #[diesel(sql_type = Binary)]
+    sha256: Vec<u8>,
+    #[diesel(sql_type = BigInt)]
+    size_bytes: i64,
+    #[diesel(sql_type = Integer)]
+    duration_ms: i32,
+    #[diesel(sql_type = TsSql)]
+    audio_create_time: Ts,
+}
+
+impl AheadRow {
+    fn audio(&self) -> Result<Audio> {
+        let row = AudioRow {
+            id: self.audio_id,
+            sha256: self.sha256.clone(),
+            size_bytes: self.size_bytes,
+            duration_ms: self.duration_ms,
+            create_time: self.audio_create_time,
+        };
+        row.read()
+    }
 }
 
 impl TogetherStore for Session<'_> {
@@ -134,12 +161,20 @@ impl TogetherStore for Session<'_> {
         self.look_at_checks(&wanted, &those(|row| row.has_checks))?;
         let suppressed = those(|row| row.is_suppressed);
         self.look_at_suppressions(&ahead, &suppressed)?;
+        let workspaces: HashMap<VoicemailId, WorkspaceId> = ahead
+            .iter()
+            .map(|d| (d.voicemail_id, d.workspace_id))
+            .collect();
         if let Some(together) = &mut self.together {
-            let found = rows.into_iter().map(|row| {
+            for row in rows {
+                let id = row.id.into();
+                if let Some(workspace) = workspaces.get(&id) {
+                    let audio = row.audio()?;
+                    together.audios.insert((*workspace, audio.id), Some(audio));
+                }
                 let sender = row.sender.map(PhoneNumber::from_stored);
-                (row.id.into(), sender)
-            });
-            together.last_senders.extend(found);
+                together.last_senders.insert(id, sender);
+            }
         }
         Ok(())
     }
@@ -222,8 +257,9 @@ impl Session<'_> {
                 SELECT s.id FROM suppressions s
                 WHERE s.workspace_id = w.workspace_id AND s.phone_number = w.recipient AND s.delete_time IS NULL
                 ORDER BY s.create_time, s.id LIMIT 1
-            ) IS NOT NULL AS is_suppressed
-            FROM voicemails w WHERE w.id {one_of}SELECT {ID_OF_TEXT} FROM wanted{end}",
+            ) IS NOT NULL AS is_suppressed,
+            a.id AS audio_id, a.sha256, a.size_bytes, a.duration_ms, a.create_time AS audio_create_time
+            FROM voicemails w JOIN audios a ON a.id = w.audio_id WHERE w.id {one_of}SELECT {ID_OF_TEXT} FROM wanted{end}",
             Status::Cancelled as i16,
             Status::Skipped as i16,
             one_of = ONE_OF.0,

@@ -186,7 +186,12 @@ impl UseCaseStore for Session<'_> {
         let rows: Vec<(NumberRow, Option<Ts>)> = candidates!(use_case).load(self.conn)?;
         let mut candidates = Vec::with_capacity(rows.len());
         for (row, last_used) in rows {
+            let workspace = WorkspaceId(row.workspace_id);
             let number = row.read()?;
+            if let Some(together) = &mut self.together {
+                let key = (workspace, number.id);
+                together.numbers.insert(key, Some(number.clone()));
+            }
             if carriers.iter().any(|carrier| number.allows(carrier)) {
                 candidates.push(Candidate {
                     last_used: last_used.map(|t| t.0),

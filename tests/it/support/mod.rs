@@ -7,6 +7,8 @@ pub mod postgres;
 pub mod scripted;
 pub mod vendors;
 
+use std::net::{SocketAddr, TcpListener};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
@@ -43,6 +45,19 @@ macro_rules! on_both_databases {
 
 /// 2026-11-23T12:00:00Z: when every test begins.
 pub const START_US: i64 = 1_795_435_200_000_000;
+
+/// A free loopback address for a server that is started later. No connection takes its port meanwhile, as it may one that the system
+/// chooses, because it lies below those (`net.ipv4.ip_local_port_range`); and no two tests get the same.
+pub fn later_address() -> SocketAddr {
+    const FIRST: u32 = 10_000;
+    const COUNT: u32 = 10_000;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    (0..COUNT)
+        .map(|_| (std::process::id() + NEXT.fetch_add(1, Relaxed)) % COUNT + FIRST)
+        .map(|port| SocketAddr::from(([127, 0, 0, 1], u16::try_from(port).unwrap())))
+        .find(|addr| TcpListener::bind(addr).is_ok())
+        .expect("a free port")
+}
 
 /// A database of its own, dropped with the value.
 pub struct TestDatabase {

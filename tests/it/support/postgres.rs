@@ -18,10 +18,7 @@ impl OwnPostgres {
     pub fn start() -> OwnPostgres {
         let _same_demand_as_the_shared_server = super::server_url();
         let folder = tempfile::tempdir().unwrap();
-        let port = std::net::TcpListener::bind("127.0.0.1:0")
-            .and_then(|free| free.local_addr())
-            .unwrap()
-            .port();
+        let port = super::later_address().port();
         let mut own = OwnPostgres {
             folder,
             port,

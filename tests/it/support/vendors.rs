@@ -11,7 +11,7 @@ use ringless::domain::time::Time;
 use ringless::grpc::pb;
 
 use super::app::TestApp;
-use super::{Engine, START_US, TestDatabase};
+use super::{Engine, START_US, TestDatabase, later_address};
 use crate::vendors::ANY_HOUR;
 use crate::vendors::Played;
 use crate::vendors::desk::Common;
@@ -144,9 +144,7 @@ impl Stage {
     pub fn config(&self, database: &TestDatabase) -> Config {
         let loopback = "127.0.0.1:0".parse().unwrap();
         // Carriers are told where we are before we listen there, so the port is chosen beforehand.
-        let http_addr = std::net::TcpListener::bind("127.0.0.1:0")
-            .and_then(|listener| listener.local_addr())
-            .unwrap();
+        let http_addr = later_address();
         let given = Overrides {
             grpc_addr: Some(loopback),
             http_addr: Some(http_addr),
