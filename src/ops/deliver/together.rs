@@ -89,7 +89,7 @@ fn capped_candidates(
     delivering: &Delivering,
     delivery: &Delivery,
 ) -> Result<Vec<PhoneNumberId>> {
-    let setup = tx.find_setup(delivery.workspace_id, delivery.setup_id, Lock::Present)?;
+    let setup = tx.find_setup(delivery.workspace_id, delivery.setup_id, Lock::None)?;
     let Some(setup) = setup else {
         return Ok(Vec::new());
     };

@@ -35,11 +35,10 @@ impl AudioStore for Session<'_> {
             .first(self.conn)
             .optional()?;
         let (row, last_used) = row.unzip();
+        self.audio_uses.extend(last_used.map(|time| (id, time.0)));
         let audio = row.map(AudioRow::read).transpose()?;
         if let Some(together) = &mut self.together {
             together.audios.insert(key, audio.clone());
-            let last_used = last_used.map(|time| (id, time.0));
-            together.audio_uses.extend(last_used);
         }
         Ok(audio)
     }
@@ -93,8 +92,8 @@ impl AudioStore for Session<'_> {
     fn touch_audio(&mut self, id: AudioId) -> Result<()> {
         let now = self.now()?;
         let noted_before = now.minus(USE_NOTED_EVERY);
-        let last_used = self.known(|known| known.audio_uses.get(&id));
-        if last_used.is_some_and(|time| time > noted_before) {
+        let last_used = self.audio_uses.get(&id);
+        if last_used.is_some_and(|time| *time > noted_before) {
             return Ok(());
         }
         diesel::update(audios::table)
@@ -152,10 +151,8 @@ impl Session<'_> {
             .filter(audios::sha256.eq_any(hashes.iter().map(|hash| hash.as_slice())))
             .select((AudioRow::as_select(), audios::last_used_time))
             .load(self.settled()?)?;
-        if let Some(together) = &mut self.together {
-            let uses = rows.iter().map(|(row, time)| (row.id.into(), time.0));
-            together.audio_uses.extend(uses);
-        }
+        let uses = rows.iter().map(|(row, time)| (row.id.into(), time.0));
+        self.audio_uses.extend(uses);
         let read = |(row, _): (AudioRow, Ts)| row.read().map(|audio| (audio.sha256, audio));
         rows.into_iter().map(read).collect()
     }

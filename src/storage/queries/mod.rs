@@ -22,6 +22,8 @@ mod together;
 mod use_cases;
 mod voicemails;
 
+use std::collections::HashMap;
+
 use diesel::connection::{AnsiTransactionManager, TransactionManager};
 use diesel::migration::MigrationSource;
 use diesel::prelude::*;
@@ -32,6 +34,7 @@ use diesel_migrations::MigrationHarness;
 use self::together::Together;
 use super::{Conn, Db, Manager, Pool, service_keys};
 use crate::clock::Clock;
+use crate::domain::ids::AudioId;
 use crate::domain::time::Time;
 use crate::storage::{Error, Result, SchemaDifference, Tx};
 
@@ -41,6 +44,8 @@ pub struct Session<'c> {
     clock: &'c Clock,
     now: Option<Time>,
     together: Option<Together>,
+    /// When audio that was found was last used, as far as that is noted.
+    audio_uses: HashMap<AudioId, Time>,
 }
 
 impl<'c> Session<'c> {
@@ -50,6 +55,7 @@ impl<'c> Session<'c> {
             clock,
             now: None,
             together: None,
+            audio_uses: HashMap::new(),
         }
     }
 }

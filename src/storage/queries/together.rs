@@ -30,7 +30,6 @@ use crate::domain::sender::Candidate;
 use crate::domain::status::Status;
 use crate::domain::suppression::Suppression;
 use crate::domain::telephony::{SenderNumber, Setup};
-use crate::domain::time::Time;
 use crate::domain::use_case::UseCase;
 use crate::domain::voicemail::Audio;
 use crate::storage::prepared::Prepared;
@@ -51,8 +50,6 @@ pub(super) struct Together {
     pub numbers: HashMap<(WorkspaceId, PhoneNumberId), Option<SenderNumber>>,
     pub candidates: HashMap<UseCaseId, (Vec<String>, Vec<Candidate>)>,
     pub audios: HashMap<(WorkspaceId, AudioId), Option<Audio>>,
-    /// When they were last used, as far as that is noted.
-    pub audio_uses: HashMap<AudioId, Time>,
     pub breakers: Option<Vec<Breaker>>,
     pub put_off: PutOff,
 }
