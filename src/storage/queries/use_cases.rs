@@ -62,7 +62,10 @@ impl UseCaseStore for Session<'_> {
             .select(UseCaseRow::as_select());
         let row: Option<UseCaseRow> = first_locked!(query, lock, self.conn, UseCaseRow)?;
         let use_case = match row {
-            Some(row) => self.with_numbers(vec![row.read()?])?.pop(),
+            Some(row) => Some(UseCase {
+                phone_number_ids: self.numbers_of(row.id)?,
+                ..row.read()?
+            }),
             None => None,
         };
         if let Some(together) = &mut self.together {
@@ -212,7 +215,20 @@ impl UseCaseStore for Session<'_> {
 }
 
 impl Session<'_> {
-    /// Fills in the assigned numbers of each, in the order of their assignment.
+    /// The assigned numbers of one, in the order of their assignment.
+    fn numbers_of(&mut self, use_case: Id) -> Result<Vec<PhoneNumberId>> {
+        let ids: Vec<Id> = use_case_phone_numbers::table
+            .filter(use_case_phone_numbers::use_case_id.eq(use_case))
+            .order((
+                use_case_phone_numbers::assign_time,
+                use_case_phone_numbers::phone_number_id,
+            ))
+            .select(use_case_phone_numbers::phone_number_id)
+            .load(self.conn)?;
+        Ok(ids.into_iter().map(PhoneNumberId::from).collect())
+    }
+
+    /// Fills in those of each.
     fn with_numbers(&mut self, mut found: Vec<UseCase>) -> Result<Vec<UseCase>> {
         let ids: Vec<Id> = found.iter().map(|use_case| use_case.id.into()).collect();
         let rows: Vec<(Id, Id)> = use_case_phone_numbers::table
