@@ -13,6 +13,7 @@ mod bell;
 mod error;
 mod libpq;
 mod pg;
+mod plans;
 mod prepared;
 pub mod schema;
 mod sqlite;

@@ -12,6 +12,7 @@ use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 
 use super::error::{Error, Result};
+use super::plans::Plans;
 use super::prepared::Prepared;
 use super::values::Ts;
 use crate::chance::even_draw;
@@ -201,58 +202,9 @@ pub struct Line {
     plans: Plans,
 }
 
-/// Postgres keeps the plan of a prepared statement, and of what it does for a foreign key, until it has new statistics of a
-/// table, which in a new database may take a minute. Meanwhile a plan made for a few rows walks through a hundred thousand.
-/// So a connection has its plans made anew after twice the time that it has been busy, and no table has grown to much
-/// more than double since.
-#[derive(Debug, Clone, Copy)]
-struct Plans {
-    busy_since: Instant,
-    last_used: Instant,
-    made_at: Instant,
-}
-
-impl Plans {
-    /// A connection that nobody asks for so long is busy no more.
-    const IDLE: Duration = Duration::from_secs(5);
-    const SERVE_MIN: Duration = Duration::from_millis(250);
-    const SERVE_MAX: Duration = Duration::from_secs(10);
-
-    fn new(now: Instant) -> Plans {
-        Plans {
-            busy_since: now,
-            last_used: now,
-            made_at: now,
-        }
-    }
-
-    /// Are they to be made anew for a use now?
-    fn are_old(&mut self, now: Instant) -> bool {
-        if now - self.last_used >= Plans::IDLE {
-            self.busy_since = now;
-        }
-        self.last_used = now;
-        let were_busy = self.made_at.saturating_duration_since(self.busy_since);
-        let serve = were_busy.clamp(Plans::SERVE_MIN, Plans::SERVE_MAX);
-        let are_old = now - self.made_at >= serve;
-        if are_old {
-            self.made_at = now;
-        }
-        are_old
-    }
-}
-
 impl Line {
     fn is_past(&self) -> bool {
         self.made_in < self.era.load(Ordering::SeqCst) || Instant::now() >= self.old_at
-    }
-
-    /// Has the server plan anew what it is asked next. Where the connection turns out dead, it is past from then on.
-    fn refresh_plans(&mut self) -> QueryResult<()> {
-        match self.plans.are_old(Instant::now()) {
-            true => self.conn.batch_execute("DISCARD PLANS"),
-            false => Ok(()),
-        }
     }
 }
 
@@ -294,7 +246,7 @@ impl ManageConnection for Manager {
             made_in,
             era: self.era.clone(),
             old_at: Instant::now() + spread(self.age_max, even_draw()),
-            plans: Plans::new(Instant::now()),
+            plans: Plans::default(),
         })
     }
 
@@ -324,21 +276,21 @@ fn is_end_of_line(error: &DieselError) -> bool {
 pub fn checkout(pool: &Pool) -> Result<PooledConnection<Manager>> {
     // At worst each connection of the pool is past, and is dropped here.
     for _ in 0..=pool.max_size() {
-        let mut line = pool
+        let line = pool
             .get()
             .map_err(|error| Error::Unavailable(error.to_string()))?;
-        if line.is_past() {
-            continue;
-        }
-        let refreshed = line.refresh_plans();
         if !line.is_past() {
-            refreshed?;
             return Ok(line);
         }
     }
     Err(Error::Unavailable(
         "connections die as fast as they are made".to_owned(),
     ))
+}
+
+/// Has the server plan anew what it is asked next, where its tables have outgrown its plans.
+pub fn refresh_plans(line: &mut Line) -> QueryResult<()> {
+    line.plans.refresh(&mut line.conn, Instant::now())
 }
 
 /// Was it found out that the connection leads nowhere?
@@ -456,21 +408,6 @@ pub fn commit_error(error: DieselError) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn plans_serve_as_long_again_as_a_connection_was_busy() {
-        let start = Instant::now();
-        let mut plans = Plans::new(start);
-        let mut made_at = |from: u64, to: u64| -> Vec<u64> {
-            let used = (from..to).step_by(50);
-            used.filter(|ms| plans.are_old(start + Duration::from_millis(*ms)))
-                .collect()
-        };
-        let wanted = [250, 500, 1_000, 2_000, 4_000, 8_000, 16_000, 26_000, 36_000];
-        assert_eq!(made_at(0, 40_000), wanted);
-        // After a pause it begins as at first.
-        assert_eq!(made_at(60_000, 62_000), [60_000, 60_250, 60_500, 61_000]);
-    }
 
     #[test]
     fn what_the_url_says_itself_comes_last_and_so_counts() {

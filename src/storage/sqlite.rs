@@ -191,6 +191,11 @@ pub fn is_dead(_: &PooledConnection<Manager>) -> bool {
     false
 }
 
+/// Plans do not depend on how large a table is.
+pub fn refresh_plans(_: &mut Conn) -> QueryResult<()> {
+    Ok(())
+}
+
 /// Asks for no write: that would wait for the writer at work.
 pub fn ping(conn: &mut Conn) -> Result<()> {
     diesel::select(diesel::dsl::sql::<diesel::sql_types::Integer>("1")).execute(conn)?;

@@ -148,7 +148,11 @@ fn transact<T, E: From<Error>>(
 
 /// A connection with a transaction begun.
 fn begin(pool: &Pool, begin_sql: &'static str) -> Result<PooledConnection<Manager>> {
-    let begin_on = |conn: &mut Conn| AnsiTransactionManager::begin_transaction_sql(conn, begin_sql);
+    let begin_on = |conn: &mut PooledConnection<Manager>| {
+        super::refresh_plans(conn)?;
+        let conn: &mut Conn = conn;
+        AnsiTransactionManager::begin_transaction_sql(conn, begin_sql)
+    };
     let mut conn = super::checkout(pool)?;
     match begin_on(&mut conn) {
         Ok(()) => Ok(conn),
