@@ -204,8 +204,9 @@ impl VoicemailService for Voicemails {
             let request = request.get_ref();
             let id = voicemail_id(&request.voicemail_id)?;
             let is_full = is_full(request.view)?;
+            // Its row and its attempts are of the same moment.
             self.0
-                .read(move |api, tx| {
+                .read_one_moment(move |api, tx| {
                     let mut found = voicemails::explained(tx, api.workspace, id, &api.registry)?;
                     if is_full {
                         found.gate_checks = tx.gate_checks(id)?;

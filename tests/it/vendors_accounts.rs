@@ -8,9 +8,9 @@ use ringless::grpc::pb;
 use ringless::grpc::pb::{FailureReason as Reason, VoicemailStatus as Status};
 use serde_json::json;
 
-use crate::support::Engine;
 use crate::support::app::facts;
 use crate::support::vendors::{Stage, open};
+use crate::support::{Engine, later_address};
 use crate::vendors::desk::Desk;
 use crate::vendors::play::{Answer, Ending, Fate, Play};
 use crate::vendors::{drop_cowboy_v1, drop_cowboy_v2, slybroadcast, voicedrop};
@@ -69,9 +69,7 @@ async fn audio_that_was_refused_is_uploaded_anew(engine: Engine) {
 async fn an_upload_that_fails_is_tried_again_and_nothing_is_sent_meanwhile(engine: Engine) {
     let mut stage = Stage::new(engine);
     // Where uploads go there is nobody.
-    let nowhere = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let addr = nowhere.local_addr().unwrap();
-    drop(nowhere);
+    let addr = later_address();
     let key = stage.secret("key", "some-key");
     stage.carrier(
         "voicedrop",
