@@ -224,3 +224,24 @@ pub fn commit_error(error: DieselError) -> Error {
 pub fn lock_all_until_end(_: &mut Conn, _: Vec<i64>) -> Result<()> {
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_built_as_the_repository_says() {
+        let mut conn = SqliteConnection::establish(":memory:").expect("a database in memory");
+        for (option, is_used) in [
+            ("ENABLE_QPSG", true),
+            ("THREADSAFE=2", true),
+            ("ENABLE_MEMORY_MANAGEMENT", false),
+            ("DEFAULT_MEMSTATUS=0", true),
+        ] {
+            let asked = format!("sqlite_compileoption_used('{option}')");
+            let used = diesel::select(diesel::dsl::sql::<diesel::sql_types::Bool>(&asked))
+                .get_result::<bool>(&mut conn);
+            assert_eq!(used, Ok(is_used), "{option}: see .cargo/config.toml");
+        }
+    }
+}
