@@ -29,6 +29,7 @@ mod grpc_report;
 mod grpc_resources;
 mod grpc_sending;
 mod indexes;
+mod list_pages;
 mod migrations;
 mod model;
 mod no_migrate;

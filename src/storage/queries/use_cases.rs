@@ -216,6 +216,7 @@ impl UseCaseStore for Session<'_> {
 
 impl Session<'_> {
     /// The assigned numbers of one, in the order of their assignment.
+    /// Apart from those of many, because a list of ids is a statement that SQLite parses anew each time.
     fn numbers_of(&mut self, use_case: Id) -> Result<Vec<PhoneNumberId>> {
         let ids: Vec<Id> = use_case_phone_numbers::table
             .filter(use_case_phone_numbers::use_case_id.eq(use_case))
