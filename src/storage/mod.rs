@@ -19,9 +19,11 @@ pub mod schema;
 mod sqlite;
 mod store;
 mod traits;
+mod url;
 mod values;
 
 pub use bell::{Bell, Listener, Ring, Ringer};
 pub use error::{Error, Result, StorageFault};
-pub use store::{DatabaseUrl, SchemaDifference, Store, StoreOptions};
+pub use store::{SchemaDifference, Store, StoreOptions};
 pub use traits::*;
+pub use url::DatabaseUrl;
